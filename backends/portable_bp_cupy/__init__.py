@@ -1,0 +1,87 @@
+"""CuPy on a CUDA GPU."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from portable_bp.backend import Backend
+from portable_bp.errors import BackendError
+
+__all__ = ["CupyBackend"]
+
+INSTALL = "pip install 'portable-bp[cuda13]' (or [cuda12] for a CUDA 12 driver); never two CuPy wheels at once"
+
+
+def _import_cupy() -> Any:
+    try:
+        import cupy
+    except ImportError as error:
+        raise BackendError(f"backend 'cupy' needs CuPy, which can't be imported ({error}): {INSTALL}") from error
+    return cupy
+
+
+def _device_count(cupy: Any) -> int:
+    try:
+        return int(cupy.cuda.runtime.getDeviceCount())
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise BackendError(
+            f"backend 'cupy' found no CUDA device ({reason}): install NVIDIA's driver, see that `nvidia-smi` lists "
+            "the GPU, or use backend='numpy'"
+        ) from error
+
+
+class CupyBackend(Backend):
+    """CuPy arrays on one CUDA GPU; ``"cupy"`` is device 0, ``"cupy:1"`` the second one."""
+
+    name = "cupy"
+
+    def __init__(self, device: str | None = None) -> None:
+        cupy = _import_cupy()
+        import array_api_compat.cupy
+
+        available = _device_count(cupy)
+        number = device or "0"
+        if not number.isdecimal() or int(number) >= available:
+            raise BackendError(
+                f"backend 'cupy' has no device {number!r}: here are 0 to {available - 1}, written 'cupy:0'"
+            )
+        self.device = number
+        self.xp = array_api_compat.cupy
+        self._cupy = cupy
+        self._gpu = cupy.cuda.Device(int(number))
+        self._run_once()
+
+    def _run_once(self) -> None:
+        try:
+            self.probe()
+        except BackendError:
+            raise
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise BackendError(
+                f"backend 'cupy' is installed but can't compute on device {self.device} ({reason}): check that the "
+                f"wheel fits the driver's CUDA version and brings its libraries: {INSTALL}"
+            ) from error
+
+    def asarray(self, host: Any) -> Any:
+        with self._gpu:
+            return self._cupy.array(host)
+
+    def to_numpy(self, array: Any) -> Any:
+        with self._gpu:
+            return self._cupy.asnumpy(array)
+
+    def owns(self, array: object) -> bool:
+        return isinstance(array, self._cupy.ndarray) and array.device == self._gpu
+
+    def synchronize(self) -> None:
+        with self._gpu:
+            self._cupy.cuda.get_current_stream().synchronize()
+
+    def activate(self) -> AbstractContextManager[Any]:
+        # A new Device object each time: CuPy's keeps a stack of the devices left, which threads must not share.
+        return self._cupy.cuda.Device(int(self.device))  # type: ignore[no-any-return]
+
+    @classmethod
+    def devices(cls) -> list[str]:
+        return [str(number) for number in range(_device_count(_import_cupy()))]

@@ -1,0 +1,85 @@
+"""JAX arrays, with the epoch compiled by XLA; JAX's own autodiff is not used."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from portable_bp.backend import Backend, Batch, Epoch, State, Step
+from portable_bp.errors import BackendError
+
+__all__ = ["JaxBackend"]
+
+
+def _import_jax() -> Any:
+    try:
+        import jax
+    except ImportError as error:
+        raise BackendError(
+            f"backend 'jax' needs JAX, which can't be imported ({error}): pip install 'portable-bp[jax]'"
+        ) from error
+    # Without this JAX silently turns float64 into float32 and int64 into int32. It holds for the whole process.
+    jax.config.update("jax_enable_x64", True)
+    return jax
+
+
+class JaxBackend(Backend):
+    """JAX arrays on one device: ``"jax"`` is JAX's default, ``"jax:cpu:0"`` and ``"jax:gpu:1"`` name one.
+
+    Making this backend turns on JAX's 64-bit types (``jax_enable_x64``) for the process: gradient checks need float64.
+    """
+
+    name = "jax"
+
+    def __init__(self, device: str | None = None) -> None:
+        jax = _import_jax()
+        self._jax = jax
+        self._device = self._find(device)
+        self.device = f"{self._device.platform}:{self._device.id}"
+        self.xp = jax.numpy
+        self.probe()
+
+    def _find(self, device: str | None) -> Any:
+        if device is None:
+            return self._jax.devices()[0]
+        platform, _, number = device.partition(":")
+        try:
+            return self._jax.devices(platform)[int(number or 0)]
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise BackendError(
+                f"backend 'jax' has no device {device!r}; here are {', '.join(self.devices())}"
+            ) from error
+
+    def asarray(self, host: Any) -> Any:
+        # A copy first: on the CPU JAX may otherwise go on using NumPy's memory.
+        return self._jax.device_put(host.copy() if hasattr(host, "copy") else host, self._device)
+
+    def to_numpy(self, array: Any) -> Any:
+        return self._jax.device_get(array).copy()
+
+    def owns(self, array: object) -> bool:
+        return isinstance(array, self._jax.Array) and array.devices() == {self._device}
+
+    def synchronize(self) -> None:
+        self._jax.block_until_ready(self._jax.device_put(0.0, self._device) + 0.0)
+
+    def activate(self) -> AbstractContextManager[Any]:
+        return self._jax.default_device(self._device)  # type: ignore[no-any-return]
+
+    def compile(self, step: Step) -> Epoch:
+        """Compile the whole epoch into one call: `jax.jit` of a `jax.lax.scan` over the steps."""
+        jax = self._jax
+
+        @jax.jit  # type: ignore[untyped-decorator]
+        def epoch(state: State, data: Batch, order: Any) -> tuple[State, Any]:
+            def scanned(state: State, rows: Any) -> tuple[State, Any]:
+                return step(state, tuple(jax.numpy.take(array, rows, axis=0) for array in data))
+
+            final, losses = jax.lax.scan(scanned, state, order)
+            return final, losses
+
+        return epoch  # type: ignore[no-any-return]
+
+    @classmethod
+    def devices(cls) -> list[str]:
+        jax = _import_jax()
+        found = [*jax.devices(), *jax.devices("cpu")]
+        return list(dict.fromkeys(f"{device.platform}:{device.id}" for device in found))

@@ -1,0 +1,41 @@
+"""NumPy on the CPU: the backend that is always there."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import array_api_compat.numpy
+import numpy as np
+
+from portable_bp.backend import Backend
+from portable_bp.errors import BackendError
+
+__all__ = ["NumpyBackend"]
+
+
+class NumpyBackend(Backend):
+    """NumPy arrays on the CPU."""
+
+    name = "numpy"
+    device = "cpu"
+
+    def __init__(self, device: str | None = None) -> None:
+        if device not in (None, "cpu"):
+            raise BackendError(f"backend 'numpy' has no device {device!r}: it runs on the CPU only; write 'numpy'")
+        self.xp = array_api_compat.numpy
+
+    def asarray(self, host: Any) -> Any:
+        return np.array(host)
+
+    def to_numpy(self, array: Any) -> Any:
+        return np.array(array)
+
+    def activate(self) -> AbstractContextManager[Any]:
+        # Overflow and NaN are found and named by the training loop; NumPy's warnings would only come before it.
+        return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+    def owns(self, array: object) -> bool:
+        return isinstance(array, (np.ndarray, np.generic))
+
+    @property
+    def spec(self) -> str:
+        return self.name

@@ -1,0 +1,171 @@
+"""Backpropagation written by hand, once, against the Array API standard; the array library is a plug-in.
+
+    import portable_bp as bp
+
+    mnist = bp.datasets.mnist()
+    net = bp.Network([bp.Dense(784, 128), bp.ReLU(), bp.Dense(128, 10)], loss=bp.SoftmaxCrossEntropy(), backend="cupy")
+    net.fit(*mnist.train, optimizer=bp.Adam(1e-3), epochs=5, batch_size=128)
+    print(net.score(*mnist.test))
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from portable_bp.backend import Backend, get_backend, installed_backends
+from portable_bp.callbacks import Callback, EarlyStopping, PrintRows, ProgressBar
+from portable_bp.errors import (
+    BackendError,
+    ConfigurationError,
+    DataError,
+    FileError,
+    GradientError,
+    NonFiniteError,
+    PortableBPError,
+    ShapeError,
+)
+from portable_bp.history import History
+from portable_bp.initializers import He, Initializer, LeCun, Normal, Uniform, Xavier, Zeros
+from portable_bp.layers import (
+    ELU,
+    GELU,
+    Dense,
+    Dropout,
+    Flatten,
+    Identity,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Softplus,
+    StochasticLayer,
+    Tanh,
+)
+from portable_bp.losses import (
+    BinaryCrossEntropy,
+    HalfMeanSquaredError,
+    HalfSquaredError,
+    Loss,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
+from portable_bp.optimizers import (
+    L2,
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    ClipByGlobalNorm,
+    DecoupledWeightDecay,
+    Momentum,
+    Nesterov,
+    Optimizer,
+    RMSProp,
+)
+from portable_bp.schedules import (
+    Constant,
+    CosineDecay,
+    ExponentialDecay,
+    InverseTimeDecay,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
+
+if TYPE_CHECKING:
+    from portable_bp import datasets, testing
+    from portable_bp.checking import check_gradients, compare_backends
+    from portable_bp.files import load
+    from portable_bp.network import Network
+
+# What reads NumPy arrays on the host is imported when it is first asked for: the core itself needs no array library.
+_LATER = {
+    "Network": "portable_bp.network",
+    "check_gradients": "portable_bp.checking",
+    "compare_backends": "portable_bp.checking",
+    "datasets": "",
+    "load": "portable_bp.files",
+    "testing": "",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'portable_bp' has no attribute {name!r}")
+    home = _LATER[name]
+    return getattr(import_module(home), name) if home else import_module(f"portable_bp.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "L2",
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Backend",
+    "BackendError",
+    "BinaryCrossEntropy",
+    "Callback",
+    "ClipByGlobalNorm",
+    "ConfigurationError",
+    "Constant",
+    "CosineDecay",
+    "DataError",
+    "DecoupledWeightDecay",
+    "Dense",
+    "Dropout",
+    "EarlyStopping",
+    "ExponentialDecay",
+    "FileError",
+    "Flatten",
+    "GradientError",
+    "HalfMeanSquaredError",
+    "HalfSquaredError",
+    "He",
+    "History",
+    "Identity",
+    "Initializer",
+    "InverseTimeDecay",
+    "Layer",
+    "LeCun",
+    "LeakyReLU",
+    "Loss",
+    "MeanSquaredError",
+    "Momentum",
+    "Nesterov",
+    "Network",
+    "NonFiniteError",
+    "Normal",
+    "Optimizer",
+    "PortableBPError",
+    "PrintRows",
+    "ProgressBar",
+    "RMSProp",
+    "ReLU",
+    "Schedule",
+    "ShapeError",
+    "Sigmoid",
+    "SoftmaxCrossEntropy",
+    "Softmax",
+    "Softplus",
+    "StepDecay",
+    "StochasticLayer",
+    "Tanh",
+    "Uniform",
+    "WarmUp",
+    "Xavier",
+    "Zeros",
+    "check_gradients",
+    "compare_backends",
+    "datasets",
+    "get_backend",
+    "installed_backends",
+    "load",
+    "testing",
+]

@@ -1,0 +1,157 @@
+"""The contract of a backend: one array library on one device, and how a name such as ``"cupy:1"`` becomes one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar, final
+
+from portable_bp.arrays import Array, HostArray, Namespace
+from portable_bp.errors import BackendError
+
+ENTRY_POINT_GROUP = "portable_bp.backends"
+
+State = dict[str, Any]
+Batch = tuple[Array, ...]
+Step = Callable[[State, Batch], tuple[State, Array]]
+Epoch = Callable[[State, Batch, Array], tuple[State, Array]]
+T = TypeVar("T")
+
+
+class Backend(ABC):
+    """One array library on one device.
+
+    A backend is found by the entry point group ``portable_bp.backends``; the class is called with the device's name, the
+    part behind the first colon of ``"torch:cuda:0"``, or None for the library's own choice. Its ``__init__`` raises
+    BackendError, with the cure, where the library is missing or the device doesn't answer.
+    """
+
+    name: str
+    """Name of the library, ``"torch"``."""
+    device: str
+    """Name of the device in the library's own words, ``"cuda:0"``."""
+    xp: Namespace
+    """Array API namespace whose creation functions, called without ``device``, put arrays on this device."""
+
+    @abstractmethod
+    def asarray(self, host: HostArray) -> Array:
+        """Copy a NumPy array to the device; the dtype stays."""
+
+    @abstractmethod
+    def to_numpy(self, array: Array) -> HostArray:
+        """Copy an array of this backend to the host, waiting for it."""
+
+    @abstractmethod
+    def owns(self, array: object) -> bool:
+        """Whether ``array`` is of this library *and* on this device."""
+
+    def synchronize(self) -> None:  # noqa: B027 (nothing to wait for where calls are synchronous)
+        """Wait until all the work given to the device is done."""
+
+    def activate(self) -> AbstractContextManager[Any]:
+        """Context in which arrays of this backend are computed with; for libraries with a current device."""
+        return nullcontext()
+
+    def lower(self, part: T) -> T:
+        """Return a faster object of the same contract for a layer, loss or optimizer; by default the same object."""
+        return part
+
+    def compile(self, step: Step) -> Epoch:
+        """Turn one pure training step into one call that runs many of them.
+
+        ``epoch(state, data, order) -> (state, losses)``: for each row of ``order``, integers of shape (steps, batch),
+        the rows of every array in ``data`` are gathered and given to ``step``; ``losses`` has shape (steps, ...).
+        The state given in may be consumed.
+        """
+        xp = self.xp
+
+        def epoch(state: State, data: Batch, order: Array) -> tuple[State, Array]:
+            losses = []
+            for i in range(order.shape[0]):
+                rows = order[i, ...]
+                state, loss = step(state, tuple(xp.take(array, rows, axis=0) for array in data))
+                losses.append(loss)
+            return state, xp.stack(losses)
+
+        return epoch
+
+    @classmethod
+    def devices(cls) -> list[str]:
+        """Devices that could be named behind the colon, as far as the library tells; may raise BackendError."""
+        return [cls(None).device]
+
+    def probe(self) -> None:
+        """Run one small product, so that a device that doesn't answer is found now; for use in ``__init__``."""
+        with self.activate():
+            ones = self.xp.ones((2, 2), dtype=self.xp.float32)
+            total = float(self.xp.sum(self.xp.matmul(ones, ones)))
+        if total != 8.0:
+            raise BackendError(f"backend {self.spec!r} computed {total} for a product that is 8: its device is not sound")
+
+    @property
+    def spec(self) -> str:
+        """The name under which `get_backend` gives this backend again."""
+        return f"{self.name}:{self.device}"
+
+    def __repr__(self) -> str:
+        return f"<backend {self.spec}>"
+
+
+@final
+class OnDevice:
+    """An Array API namespace whose creation functions use one device unless told otherwise.
+
+    The standard's creation functions (2024.12, "Creation functions") take ``device=``; without it a library chooses
+    its default device, which need not be the backend's.
+    """
+
+    CREATION = ("arange", "asarray", "empty", "eye", "full", "linspace", "ones", "zeros")
+
+    def __init__(self, xp: Namespace, device: Any) -> None:
+        self._xp = xp
+        for name in self.CREATION:
+            setattr(self, name, partial(getattr(xp, name), device=device))
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._xp, name)
+        setattr(self, name, found)  # found once; later look-ups don't come here
+        return found
+
+
+def installed_backends() -> dict[str, EntryPoint]:
+    """Entry points of all backends that are installed, by name; nothing is imported."""
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def get_backend(spec: str | Backend) -> Backend:
+    """Give the backend that ``spec`` names: ``"numpy"``, ``"cupy:1"``, ``"torch:cuda:0"``; a Backend is given back.
+
+    Raises
+    ------
+    BackendError
+        No such backend is installed, its library is missing, or its device doesn't answer.
+    """
+    return spec if isinstance(spec, Backend) else _backend_named(str(spec))
+
+
+@cache
+def _backend_named(spec: str) -> Backend:
+    name, _, device = spec.partition(":")
+    return backend_class(name)(device or None)
+
+
+def backend_class(name: str) -> type[Backend]:
+    """Import the class of the backend called ``name``."""
+    found = installed_backends()
+    if not found:
+        raise BackendError(
+            "no backends are installed: portable_bp finds them by entry points, which a bare checkout lacks; "
+            "run `pip install -e .` in the checkout first"
+        )
+    if name not in found:
+        raise BackendError(f"there is no backend {name!r}; installed are {', '.join(sorted(found))}")
+    loaded: type[Backend] = found[name].load()
+    return loaded

@@ -1,0 +1,113 @@
+"""What may happen between epochs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from portable_bp.errors import ConfigurationError
+from portable_bp.history import Row
+
+if TYPE_CHECKING:
+    from portable_bp.network import Network
+
+
+class Callback:
+    """Is told of the beginning, of each epoch and of the end of a `fit`; override what you need."""
+
+    def on_fit_begin(self, net: Network, epochs: int) -> None:
+        """Do something before the first of at most ``epochs`` epochs."""
+
+    def on_epoch_end(self, net: Network, row: Row) -> bool | None:
+        """Do something after an epoch, with its row of the history; return True to stop the training."""
+
+    def on_fit_end(self, net: Network) -> None:
+        """Do something at the end, also when the training failed or was interrupted."""
+
+
+class EarlyStopping(Callback):
+    """Stop when ``monitor`` hasn't improved by more than ``min_delta`` for ``patience`` epochs.
+
+    A column that ends in "accuracy" is to rise, any other to fall. ``restore_best`` gives the network back the
+    parameters of its best epoch. Source: Prechelt, "Early stopping: but when?" (1998), criterion UP.
+    """
+
+    def __init__(
+        self, patience: int = 5, *, monitor: str = "validation_loss", min_delta: float = 0.0, restore_best: bool = True
+    ) -> None:
+        if patience < 1 or min_delta < 0:
+            raise ConfigurationError(
+                f"EarlyStopping got patience={patience!r}, min_delta={min_delta!r}: at least 1 and at least 0"
+            )
+        self.patience, self.monitor, self.min_delta, self.restore_best = patience, monitor, min_delta, restore_best
+        self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
+
+    def on_fit_begin(self, net: Network, epochs: int) -> None:
+        self.best, self.best_epoch, self.waited = float("inf"), 0, 0
+        self._best_params: Any = None
+
+    def on_epoch_end(self, net: Network, row: Row) -> bool:
+        if self.monitor not in row:
+            raise ConfigurationError(
+                f"EarlyStopping monitors {self.monitor!r}; the columns are {', '.join(row)}: name one of them, "
+                "or give fit a validation set"
+            )
+        value = self.sign * row[self.monitor]
+        if value < self.best - self.min_delta:
+            self.best, self.best_epoch, self.waited = value, int(row["epoch"]), 0
+            self._best_params = net.params
+            return False
+        self.waited += 1
+        return self.waited >= self.patience
+
+    def on_fit_end(self, net: Network) -> None:
+        if self.restore_best and self._best_params is not None:
+            net.params = self._best_params
+
+
+class ProgressBar(Callback):
+    """A bar with the last row's figures and the time left, on a terminal."""
+
+    def on_fit_begin(self, net: Network, epochs: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.description}"),
+            console=Console(stderr=True), transient=True,
+        )
+        self._task = self._progress.add_task("", total=epochs)
+        self._progress.start()
+
+    def on_epoch_end(self, net: Network, row: Row) -> None:
+        self._progress.update(self._task, advance=1, description=describe(row))
+
+    def on_fit_end(self, net: Network) -> None:
+        self._progress.stop()
+
+
+class PrintRows(Callback):
+    """A plain line after every ``every``-th epoch."""
+
+    def __init__(self, every: int = 1, file: TextIO | None = None) -> None:
+        if every < 1:
+            raise ConfigurationError(f"PrintRows got every={every!r}: it must be at least 1")
+        self.every, self.file = every, file
+
+    def on_epoch_end(self, net: Network, row: Row) -> None:
+        if int(row["epoch"]) % self.every == 0:
+            print(f"epoch {int(row['epoch']):>4}  {describe(row)}", file=self.file or sys.stdout, flush=True)
+
+
+def describe(row: Row) -> str:
+    """One line of a row's figures: losses to 4 digits, accuracies in per cent, the duration in seconds."""
+    words = []
+    for name, value in row.items():
+        label = name.replace("_", " ")
+        if name.endswith("accuracy"):
+            words.append(f"{label} {100 * value:.2f} %")
+        elif name == "seconds":
+            words.append(f"{value:.2f} s")
+        elif name != "epoch":
+            words.append(f"{label} {value:.4g}")
+    return "  ".join(words)

@@ -1,0 +1,64 @@
+"""What a training run measured: one row an epoch, one column a quantity."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from portable_bp.errors import ConfigurationError
+
+Row = dict[str, float]
+
+
+class History:
+    """Columns of numbers, one entry an epoch.
+
+    ``epoch`` counts from 1 over the network's life; ``loss`` is the mean per example of the batches' losses while the
+    parameters moved; ``training_loss``, ``training_accuracy``, ``validation_loss`` and ``validation_accuracy`` are
+    measured after the epoch; ``seconds`` is the epoch's duration. All losses are per example, whether the loss averages
+    or sums.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def append(self, row: Row) -> None:
+        """Add an epoch's row."""
+        self.rows.append(row)
+
+    @property
+    def columns(self) -> dict[str, list[float]]:
+        """All columns by name."""
+        return {name: [row[name] for row in self.rows] for name in (self.rows[0] if self.rows else {})}
+
+    def __getitem__(self, name: str) -> list[float]:
+        try:
+            return self.columns[name]
+        except KeyError:
+            raise ConfigurationError(f"history has no column {name!r}; it has {', '.join(self.columns)}") from None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the columns as CSV with a header; numbers in full precision."""
+        with Path(path).open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(self.columns))
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def to_dataframe(self) -> Any:
+        """Give the columns as a pandas DataFrame."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise ConfigurationError("to_dataframe() needs pandas: pip install 'portable-bp[table]'") from error
+        return pandas.DataFrame(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<history of {len(self)} epochs: {', '.join(self.columns)}>"

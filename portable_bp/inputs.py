@@ -1,0 +1,183 @@
+"""What users hand in, checked once and moved to the device once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from portable_bp.arrays import Array, HostArray, Shape
+from portable_bp.backend import Backend
+from portable_bp.errors import ConfigurationError, DataError, ShapeError
+from portable_bp.losses.loss import Loss
+
+LIBRARIES = {
+    "cupy": array_api_compat.is_cupy_array,
+    "torch": array_api_compat.is_torch_array,
+    "jax": array_api_compat.is_jax_array,
+}
+TO_NUMPY = {"cupy": "cupy.asnumpy({0})", "torch": "{0}.numpy(force=True)", "jax": "numpy.asarray({0})"}
+
+
+def move(backend: Backend, value: Any, name: str, dtype: str) -> Array:
+    """Give ``value`` as an array of the backend: a NumPy array or a list is copied once, an own array is cast.
+
+    Raises DataError for an array of another library or device, and for values that aren't numbers.
+    """
+    if _on_device(backend, value, name):
+        return backend.xp.astype(value, getattr(backend.xp, dtype), copy=False)
+    return backend.asarray(_host(value, name).astype(dtype, copy=False))
+
+
+def _on_device(backend: Backend, value: Any, name: str) -> bool:
+    """Whether ``value`` is on the device already; False for what NumPy can read; DataError for other libraries'."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return False
+    if backend.owns(value):
+        return True
+    for library, is_array in LIBRARIES.items():
+        if is_array(value):
+            raise DataError(
+                f"{name} is an array of {library} and the network computes on {backend.spec!r}: give "
+                f"{TO_NUMPY[library].format(name)}, or build the network with backend={library!r}"
+            )
+    return False
+
+
+def _host(value: Any, name: str) -> HostArray:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{name} can't be read as an array ({error}): give rows of equal length") from error
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name} has the dtype {array.dtype}: it must hold real numbers; convert it first")
+    return array
+
+
+def require_finite(backend: Backend, array: Array, name: str) -> Array:
+    """Refuse NaN and infinities, and say where the first one is."""
+    xp = backend.xp
+    if bool(xp.all(xp.isfinite(array))):
+        return array
+    bad = ~np.isfinite(backend.to_numpy(array))
+    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    raise DataError(
+        f"{name} has {int(bad.sum())} values that are NaN or infinite, the first at {list(first)}: "
+        "remove those rows or fill them in"
+    )
+
+
+def inputs(backend: Backend, x: Any, shape: Shape | None, dtype: str, name: str = "x") -> Array:
+    """Check and move inputs of shape (n, *shape)."""
+    array = move(backend, x, name, dtype)
+    wanted = "(n, …)" if shape is None else "(" + ", ".join(str(n) for n in ("n", *shape)) + ")"
+    got = tuple(array.shape)
+    if shape is not None and got == shape:
+        raise ShapeError(f"{name} must have the shape {wanted}; got {got}, one example: give {name}[None]")
+    if len(got) < 2 or (shape is not None and got[1:] != shape):
+        raise ShapeError(f"{name} must have the shape {wanted}; got {got}: {_cure(got, shape)}")
+    if got[0] == 0:
+        raise DataError(f"{name} is empty, shape {got}: give at least one example")
+    return require_finite(backend, array, name)
+
+
+def _cure(got: Shape, shape: Shape | None) -> str:
+    if shape is not None and len(got) > 2 and int(np.prod(got[1:])) == int(np.prod(shape)):
+        return f"reshape it to ({got[0]}, {shape[0]}), or put Flatten() first" if len(shape) == 1 else "reshape it"
+    return "give one row an example, or change the first layer"
+
+
+def targets(backend: Backend, target: Any, loss: Loss, n: int, out: Shape | None, dtype: str, name: str = "y") -> Array:
+    """Check and move the targets of ``n`` examples for outputs of shape (n, *out)."""
+    if loss.target_kind == "labels":
+        array = _labels(backend, target, loss, out, name)
+    else:
+        array = require_finite(backend, move(backend, target, name, dtype), name)
+        if array.ndim == 1 and out == (1,):
+            array = backend.xp.reshape(array, (array.shape[0], 1))
+        _require_rows(array, loss, out, name)
+    if array.shape[0] != n:
+        raise ShapeError(f"{name} has {array.shape[0]} rows and x has {n}: give one target an example")
+    if loss.target_kind == "probabilities":
+        _require_range(backend, array, 0, 1, f"{name} for {type(loss).__name__}")
+    return array
+
+
+def _labels(backend: Backend, target: Any, loss: Loss, out: Shape | None, name: str) -> Array:
+    kind = type(loss).__name__
+    if not _integral(backend, target, name):
+        raise DataError(f"{name} for {kind} must be integer class numbers: give {name}.astype(int) if they are")
+    array = move(backend, target, name, "int64")
+    if array.ndim != 1:
+        raise ShapeError(
+            f"{name} for {kind} must be class numbers of shape (n,); got {tuple(array.shape)}: "
+            f"give {name}.argmax(axis=-1) if the rows are one-hot"
+        )
+    if out is not None and array.shape[0]:
+        _require_range(backend, array, 0, out[-1] - 1, f"{name} for {out[-1]} outputs")
+    return array
+
+
+def _integral(backend: Backend, value: Any, name: str) -> bool:
+    if _on_device(backend, value, name):
+        return bool(backend.xp.isdtype(value.dtype, "integral"))
+    return bool(_host(value, name).dtype.kind in "iu")
+
+
+def _require_rows(array: Array, loss: Loss, out: Shape | None, name: str) -> None:
+    if out is not None and tuple(array.shape[1:]) != out:
+        wanted = "(" + ", ".join(str(n) for n in ("n", *out)) + ")"
+        raise ShapeError(
+            f"{name} for {type(loss).__name__} must have the outputs' shape {wanted}; got {tuple(array.shape)}: "
+            "turn class numbers into rows with datasets.to_one_hot()"
+        )
+
+
+def _require_range(backend: Backend, array: Array, low: int, high: int, name: str) -> None:
+    found_low, found_high = float(backend.xp.min(array)), float(backend.xp.max(array))
+    if found_low < low or found_high > high:
+        raise DataError(f"{name} must lie in {low} to {high}; got values from {found_low:g} to {found_high:g}")
+
+
+def weights(
+    backend: Backend, sample_weight: Any, class_weight: Any, target: Array, loss: Loss, out: Shape | None, dtype: str
+) -> Array | None:
+    """Product of the examples' own weights and their classes' weights, shape (n,); None where neither is given."""
+    if sample_weight is None and class_weight is None:
+        return None
+    n = target.shape[0]
+    total = np.ones(n) if sample_weight is None else backend.to_numpy(move(backend, sample_weight, "sample_weight", dtype))
+    if total.shape != (n,):
+        raise ShapeError(f"sample_weight must have the shape ({n},); got {total.shape}: give one number an example")
+    if class_weight is not None:
+        total = total * _weight_of_each(_class_numbers(backend.to_numpy(target), loss), class_weight, out)
+    if not np.all(np.isfinite(total)) or total.min() < 0:
+        raise DataError("sample_weight and class_weight must be finite and not negative")
+    return backend.asarray(total.astype(dtype))
+
+
+def _class_numbers(target: HostArray, loss: Loss) -> HostArray:
+    if loss.target_kind == "labels":
+        return target
+    return target.argmax(axis=-1) if target.shape[-1] > 1 else (target[..., 0] > 0.5).astype(np.int64)
+
+
+def _weight_of_each(
+    labels: HostArray, class_weight: str | Mapping[int, float] | Sequence[float], out: Shape | None
+) -> HostArray:
+    n_classes = max(int(labels.max()) + 1, 2, out[-1] if out else 0)
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise ConfigurationError(f"class_weight={class_weight!r}: write 'balanced', a dict or a list of numbers")
+        counts = np.bincount(labels, minlength=n_classes)
+        table = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    else:
+        table = np.ones(n_classes)
+        items = class_weight.items() if isinstance(class_weight, Mapping) else enumerate(class_weight)
+        for number, weight in items:
+            if number not in range(n_classes):
+                raise ConfigurationError(f"class_weight names class {number!r}: the classes are 0 to {n_classes - 1}")
+            table[number] = weight
+    return table[labels]

@@ -1,0 +1,286 @@
+"""The network: the friendly, stateful face over the pure core."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from portable_bp import inputs
+from portable_bp.arrays import Array, HostArray, Shape
+from portable_bp.backend import Backend, Batch, Epoch, State, get_backend
+from portable_bp.backpropagation import Model, training_step
+from portable_bp.callbacks import Callback, ProgressBar
+from portable_bp.errors import ConfigurationError, DataError, ShapeError
+from portable_bp.history import History
+from portable_bp.layers.layer import Layer
+from portable_bp.losses.loss import Loss
+from portable_bp.optimizers import SGD, Optimizer
+from portable_bp.optimizers.optimizer import Tree
+from portable_bp.streams import Stream
+from portable_bp.training import Batches, Run, measure
+
+DTYPES = ("float32", "float64")
+
+
+class Network:
+    """Layers in order, the loss behind them, and the parameters, on one backend.
+
+    ``backend`` is a name such as "numpy", "cupy", "cupy:1", "torch:cuda:0", "jax", or a Backend; ``dtype`` "float32" or
+    "float64"; ``seed`` decides the initial weights, the batch orders and the dropout masks, the same on every backend.
+    ``input_shape`` is one input's shape, needed only where the first layer doesn't fix it and its checks are wanted.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        loss: Loss,
+        *,
+        backend: str | Backend = "numpy",
+        dtype: str = "float32",
+        seed: int = 0,
+        input_shape: Shape | None = None,
+        params: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.layers, self.loss, self.seed, self.dtype = tuple(layers), loss, seed, dtype
+        self._check()
+        self.backend = get_backend(backend)
+        self.input_shape = self.layers[0].input_shape if input_shape is None else tuple(input_shape)
+        self.shapes = self._shapes(self.input_shape)
+        self.epoch = 0
+        model = Model(self.layers, self.loss, self.seed)
+        self._model = replace(model, layers=[self.backend.lower(layer) for layer in self.layers],
+                              loss=self.backend.lower(self.loss))
+        self._optimizer: Optimizer | None = None
+        self._state: State = {}
+        self.params = self._initial() if params is None else params  # type: ignore[assignment]
+
+    def _check(self) -> None:
+        if not self.layers:
+            raise ConfigurationError("a Network needs at least one layer: Network([Dense(784, 10)], loss=…)")
+        for number, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                given = f"the class {layer.__name__}" if isinstance(layer, type) else repr(layer)
+                raise ConfigurationError(f"layer {number} is {given}, which is no layer: give an instance such as ReLU()")
+        if not isinstance(self.loss, Loss):
+            raise ConfigurationError(f"loss={self.loss!r} is no loss: give an instance such as SoftmaxCrossEntropy()")
+        if self.dtype not in DTYPES:
+            raise ConfigurationError(f"dtype={self.dtype!r}: write one of {', '.join(map(repr, DTYPES))}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise ConfigurationError(f"seed={self.seed!r}: it must be a whole number")
+
+    def _shapes(self, shape: Shape | None) -> list[Shape | None]:
+        """Shape of one input of every layer, and of the network's output last; None where not known."""
+        shapes = [shape]
+        for number, layer in enumerate(self.layers):
+            try:
+                shapes.append(layer.output_shape(shapes[-1]))
+            except ShapeError as error:
+                raise ShapeError(f"layer {number}: {error}") from None
+        return shapes
+
+    def _initial(self) -> list[dict[str, HostArray]]:
+        return [
+            layer.init(Stream(self.seed, "init", number), shape)
+            for number, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=False))
+        ]
+
+    # -- parameters -------------------------------------------------------------------------------------------------
+
+    @property
+    def params(self) -> Tree:
+        """Parameters, one dict of arrays a layer; set it to a list of such dicts, NumPy arrays or the backend's."""
+        return self._state["params"]  # type: ignore[no-any-return]
+
+    @params.setter
+    def params(self, new: Sequence[Mapping[str, Any]]) -> None:
+        with self.backend.activate():
+            moved = self._moved(new)
+            if self._state:
+                self._state = {**self._state, "params": moved}
+            else:
+                self._state = {"params": moved, "step": self.backend.xp.zeros((), dtype=self.backend.xp.int64)}
+
+    def _moved(self, new: Sequence[Mapping[str, Any]]) -> Tree:
+        if len(new) != len(self.layers):
+            raise ShapeError(f"params has {len(new)} entries and the network {len(self.layers)} layers: give one dict a layer")
+        moved: Tree = []
+        for number, (layer, shape, given) in enumerate(zip(self.layers, self.shapes, new, strict=False)):
+            expected = layer.param_shapes(shape)
+            got = {name: tuple(getattr(array, "shape", ())) for name, array in given.items()}
+            if got != expected:
+                raise ShapeError(f"layer {number}, {type(layer).__name__}, has parameters {expected}; got {got}")
+            moved.append({n: inputs.move(self.backend, a, f"params[{number}][{n!r}]", self.dtype) for n, a in given.items()})
+        return moved
+
+    # -- training ---------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        optimizer: Optimizer | None = None,
+        epochs: int = 1,
+        batch_size: int | None = 32,
+        shuffle: bool = True,
+        validation: tuple[Any, Any] | None = None,
+        measure_training: bool = False,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        callbacks: Iterable[Callback] = (),
+        progress: bool | None = None,
+    ) -> History:
+        """Train for ``epochs`` epochs of mini-batches and return what was measured.
+
+        x (n, …) and y are moved to the device once. ``optimizer`` defaults to SGD(0.01); a further fit with an equal
+        one (or none) goes on where the last one stopped, another one starts afresh. ``batch_size`` None takes the whole
+        set. ``validation`` (x, y) is measured after each epoch, the training set too with ``measure_training``.
+        ``class_weight`` is "balanced", a dict or a list by class number; ``sample_weight`` (n,). ``progress`` None shows
+        a bar where stderr is a terminal.
+
+        Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError where the loss
+        stops being finite; the parameters are then those of the last good epoch.
+        """
+        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+            raise ConfigurationError(f"epochs={epochs!r}: it must be a whole number of at least 1")
+        with self.backend.activate():
+            run = self._run(x, y, batch_size, shuffle, validation, measure_training, class_weight, sample_weight, optimizer)
+            show = sys.stderr.isatty() if progress is None else progress
+            return self._train(run, epochs, [*([ProgressBar()] if show else []), *callbacks])
+
+    def _run(
+        self, x: Any, y: Any, batch_size: int | None, shuffle: bool, validation: tuple[Any, Any] | None,
+        measure_training: bool, class_weight: Any, sample_weight: Any, optimizer: Optimizer | None,
+    ) -> Run:
+        data = self._data(x, y)
+        out = self._shapes(tuple(data[0].shape[1:]))[-1]
+        weight = inputs.weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
+        measured = {"training": data} if measure_training else {}
+        if validation is not None:
+            measured["validation"] = self._data(*_pair(validation), "validation ")
+        batches = Batches(data[0].shape[0], data[0].shape[0] if batch_size is None else batch_size, shuffle)
+        self._use(optimizer)
+        accuracy = all(self._has_classes(part[1]) for part in measured.values())
+        trained = data if weight is None else (*data, weight)
+        return Run(self.backend, self._model, self._epoch, trained, batches, measured, accuracy)
+
+    def _train(self, run: Run, epochs: int, callbacks: list[Callback]) -> History:
+        history = History()
+        with ExitStack() as stack:
+            for callback in callbacks:
+                stack.callback(callback.on_fit_end, self)
+                callback.on_fit_begin(self, epochs)
+            for state, row in run.epochs(self._state, self.epoch + 1):
+                self._state, self.epoch = state, int(row["epoch"])
+                history.append(row)
+                stop = [callback.on_epoch_end(self, row) for callback in callbacks]
+                if any(stop) or len(history) == epochs:
+                    break
+        return history
+
+    def _use(self, optimizer: Optimizer | None) -> None:
+        """Take ``optimizer`` with a fresh state, unless it equals the one in use."""
+        wanted = optimizer or self._optimizer or SGD()
+        if not isinstance(wanted, Optimizer):
+            raise ConfigurationError(f"optimizer={wanted!r} is no optimizer: give an instance such as Adam(1e-3)")
+        if wanted == self._optimizer:
+            return
+        self._optimizer = wanted
+        self.__dict__.pop("_epoch", None)
+        self._state = {**self._state, "optimizer": wanted.init(self.backend.xp, self.params)}
+
+    @cached_property
+    def _epoch(self) -> Epoch:
+        assert self._optimizer is not None
+        lowered = self.backend.lower(self._optimizer)
+        return self.backend.compile(training_step(self.backend.xp, self._model, lowered))
+
+    # -- use --------------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Any) -> Array:
+        """Outputs of the last layer for x (n, …), an array of the backend: logits, where the loss takes logits."""
+        with self.backend.activate():
+            return self._model.forward(self.backend.xp, self.params, self._inputs(x))[0]
+
+    def predict(self, x: Any) -> HostArray:
+        """Outputs as NumPy array (n, n_out): probabilities behind a cross-entropy, the plain outputs otherwise."""
+        with self.backend.activate():
+            return self.backend.to_numpy(self.loss.output(self.backend.xp, self.forward(x)))
+
+    def classify(self, x: Any) -> HostArray:
+        """Class numbers (n,), NumPy int64: the largest output, or whether a single output is above its threshold."""
+        with self.backend.activate():
+            return self.backend.to_numpy(self.loss.classify(self.backend.xp, self.forward(x)))
+
+    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+        """Loss per example, and the accuracy where the targets are classes."""
+        with self.backend.activate():
+            data = self._data(x, y)
+            accuracy = self._has_classes(data[1])
+            values = measure(self.backend, self._model, self.params, data, accuracy=accuracy)
+            totals = self.backend.to_numpy(self.backend.xp.concat(values))
+        means = [float(total) / data[0].shape[0] for total in totals]
+        return dict(zip(("loss", "accuracy"), means, strict=False))
+
+    def score(self, x: Any, y: Any) -> float:
+        """Accuracy: the share of examples whose class is right, 0 to 1."""
+        measured = self.evaluate(x, y)
+        if "accuracy" not in measured:
+            raise DataError("score() needs targets that are classes (labels, or rows of 0 and 1): use evaluate(x, y)['loss']")
+        return measured["accuracy"]
+
+    def gradients(self, x: Any, y: Any) -> tuple[float, Tree]:
+        """Loss as the loss defines it, and its gradients by every parameter, in the form of `params`; dropout rests."""
+        with self.backend.activate():
+            value, grads = self._model.gradients(self.backend.xp, self.params, self._data(x, y))
+            return float(value), grads
+
+    def save(self, path: str | Path) -> None:
+        """Write architecture and parameters to one safetensors file; see `portable_bp.load`."""
+        from portable_bp.files import save
+
+        save(self, path)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _inputs(self, x: Any, which: str = "") -> Array:
+        array = inputs.inputs(self.backend, x, self.input_shape, self.dtype, f"{which}x")
+        self._shapes(tuple(array.shape[1:]))
+        return array
+
+    def _data(self, x: Any, y: Any, which: str = "") -> Batch:
+        moved = self._inputs(x, which)
+        out = self._shapes(tuple(moved.shape[1:]))[-1]
+        return moved, inputs.targets(self.backend, y, self.loss, moved.shape[0], out, self.dtype, f"{which}y")
+
+    def _has_classes(self, target: Array) -> bool:
+        """Whether the targets are class numbers, or rows of 0 and 1."""
+        if self.loss.target_kind == "labels":
+            return True
+        xp = self.backend.xp
+        return bool(xp.all((target == 0) | (target == 1)))
+
+    def __repr__(self) -> str:
+        sizes = [sum(prod(shape) for shape in layer.param_shapes(its).values())
+                 for layer, its in zip(self.layers, self.shapes, strict=False)]
+        width = max(len(str(layer)) for layer in self.layers)
+        lines = [f"  {layer!s:<{width}}  {size:>10,} parameters" if size else f"  {layer}"
+                 for layer, size in zip(self.layers, sizes, strict=True)]
+        head = f"Network on {self.backend.spec}, {self.dtype}, seed {self.seed}, {sum(sizes):,} parameters"
+        return "\n".join([head, *lines, f"  {self.loss}"])
+
+
+def _pair(validation: Any) -> tuple[Any, Any]:
+    try:
+        x, y = validation
+    except (TypeError, ValueError):
+        raise ConfigurationError("validation must be a pair (x, y)") from None
+    return x, y
+
+

@@ -1,0 +1,90 @@
+"""Adam, and Adam with decoupled weight decay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from portable_bp.arrays import Array, Namespace
+from portable_bp.optimizers.optimizer import Optimizer, OptimizerState, Tree, dtype_of, each, no_updates, root, zeros
+from portable_bp.optimizers.weight_decay import decay_weights
+from portable_bp.schedules import Hyperparameter, require, value_at
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adam::
+
+        t ← t + 1
+        m ← β₁ m + (1 - β₁) g
+        v ← β₂ v + (1 - β₂) g²
+        θ ← θ - η (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)
+
+    ``learning_rate`` η, ``beta1`` β₁, ``beta2`` β₂, ``epsilon`` ε; state m, v, t. The corrections 1 - βᵗ are computed in
+    float64, since at t = 1 most digits of 1 - β₂ are lost in float32.
+
+    Source: Kingma and Ba, ICLR 2015, algorithm 1.
+    """
+
+    learning_rate: Hyperparameter = 0.001
+    beta1: Hyperparameter = 0.9
+    beta2: Hyperparameter = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        require(self, "learning_rate")
+        require(self, "beta1", 1.0)
+        require(self, "beta2", 1.0)
+        require(self, "epsilon", positive=True)
+
+    def init(self, xp: Namespace, params: Tree) -> OptimizerState:
+        return {"t": no_updates(xp), "m": zeros(xp, params), "v": zeros(xp, params)}
+
+    def update(self, xp: Namespace, params: Tree, grads: Tree, state: OptimizerState) -> tuple[Tree, OptimizerState]:
+        dtype, t = dtype_of(params), state["t"] + 1
+        rate, beta1, beta2 = (value_at(xp, h, state["t"], dtype) for h in (self.learning_rate, self.beta1, self.beta2))
+        m = each(lambda m, g: beta1 * m + (1 - beta1) * g, state["m"], grads)
+        v = each(lambda v, g: beta2 * v + (1 - beta2) * (g * g), state["v"], grads)
+        c1, c2 = (correction(xp, beta, t, dtype) for beta in (beta1, beta2))
+        new = each(lambda w, m, v: w - rate * (m / c1) / root(xp, v / c2, self.epsilon), params, m, v)
+        return new, {"t": t, "m": m, "v": v}
+
+
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay: Adam's θ - η(…), and for weights also - η λ θ, both from the old θ.
+
+    ``weight_decay`` λ shrinks the arrays named ``weight``, not biases (PyTorch's default shrinks both); the paper's
+    schedule multiplier η_t and its rate α are one here, ``learning_rate``, as in PyTorch.
+
+    Source: Loshchilov and Hutter, ICLR 2019, algorithm 2.
+    """
+
+    learning_rate: Hyperparameter = 0.001
+    beta1: Hyperparameter = 0.9
+    beta2: Hyperparameter = 0.999
+    epsilon: float = 1e-8
+    weight_decay: Hyperparameter = 0.01
+
+    def __post_init__(self) -> None:
+        require(self, "weight_decay")
+        self._adam()  # checks the others
+
+    def _adam(self) -> Adam:
+        return Adam(self.learning_rate, self.beta1, self.beta2, self.epsilon)
+
+    def init(self, xp: Namespace, params: Tree) -> OptimizerState:
+        return self._adam().init(xp, params)
+
+    def update(self, xp: Namespace, params: Tree, grads: Tree, state: OptimizerState) -> tuple[Tree, OptimizerState]:
+        moved, new_state = self._adam().update(xp, params, grads, state)
+        dtype = dtype_of(params)
+        rate, decay = (value_at(xp, h, state["t"], dtype) for h in (self.learning_rate, self.weight_decay))
+        return decay_weights(moved, params, rate * decay), new_state
+
+
+def correction(xp: Namespace, beta: Any, t: Array, dtype: Any) -> Array:
+    """1 - βᵗ, which undoes the start of an average at 0; computed in float64, given in ``dtype``."""
+    exponent = xp.astype(t, xp.float64)
+    base = xp.astype(beta, xp.float64) if hasattr(beta, "dtype") else xp.full_like(exponent, beta)
+    return xp.astype(1 - xp.pow(base, exponent), dtype)

@@ -1,0 +1,136 @@
+"""The loop around the pure step: epochs of shuffled mini-batches, measured without waiting for the device in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from math import isfinite
+from time import perf_counter
+
+from portable_bp.arrays import Array
+from portable_bp.backend import Backend, Batch, Epoch, State
+from portable_bp.backpropagation import Model
+from portable_bp.errors import ConfigurationError, NonFiniteError
+from portable_bp.history import Row
+from portable_bp.optimizers.optimizer import Tree
+from portable_bp.streams import Stream
+
+EVALUATED_AT_ONCE = 8192
+"""Rows of one forward pass in an evaluation: some tens of MB for MNIST, so that large sets don't exhaust a GPU."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How n examples are cut into mini-batches: all of ``size`` but the last, which has the rest."""
+
+    n: int
+    size: int
+    shuffle: bool
+
+    def __post_init__(self) -> None:
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= self.n:
+            raise ConfigurationError(
+                f"batch_size={self.size!r}: it must be a whole number from 1 to the set's {self.n}, or None for the whole set"
+            )
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of examples in every batch of an epoch."""
+        full, rest = divmod(self.n, self.size)
+        return [self.size] * full + [rest] * (rest > 0)
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether the order changes from epoch to epoch; a batch that is the whole set has no order."""
+        return self.shuffle and self.size < self.n
+
+    def orders(self, backend: Backend, seed: int, epoch: int) -> list[Array]:
+        """Row numbers of an epoch's batches, int64: (steps, size), and (1, rest) where a rest remains.
+
+        A shuffled order is drawn on the host from (seed, "order", epoch), so it is the same on every backend.
+        """
+        xp, cut = backend.xp, self.n - self.n % self.size
+        if self.shuffled:
+            order = backend.asarray(Stream(seed, "order", step=epoch).permutation(self.n))
+        else:
+            order = xp.arange(self.n, dtype=xp.int64)
+        parts = [xp.reshape(order[:cut], (-1, self.size))]
+        return [*parts, xp.reshape(order[cut:], (1, -1))] if cut < self.n else parts
+
+
+def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accuracy: bool) -> list[Array]:
+    """Sum of the examples' losses, and number of correct classes if asked for: arrays of shape (1,) on the device."""
+    xp, n = backend.xp, data[0].shape[0]
+    loss, correct = [], []
+    for start in range(0, n, EVALUATED_AT_ONCE):
+        part = tuple(array[start : start + EVALUATED_AT_ONCE, ...] for array in data)
+        y, _ = model.forward(xp, params, part[0])
+        value, _ = model.loss.forward(xp, y, *part[1:])
+        loss.append(value * (part[0].shape[0] if model.loss.averages else 1))
+        if accuracy:
+            correct.append(xp.sum(xp.astype(model.loss.correct(xp, y, part[1]), y.dtype)))
+    return [xp.reshape(sum(parts[1:], parts[0]), (1,)) for parts in (loss, correct) if parts]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that one call of `fit` needs, checked and on the device."""
+
+    backend: Backend
+    model: Model
+    epoch: Epoch
+    data: Batch
+    batches: Batches
+    measured: dict[str, Batch]
+    """Sets to measure after each epoch, by the first word of their columns."""
+    accuracy: bool
+
+    def epochs(self, state: State, first: int) -> Iterator[tuple[State, Row]]:
+        """Train without end: after each epoch yield the state and the epoch's row of the history.
+
+        Raises NonFiniteError where a batch's loss was not finite; the state yielded last is then the last good one.
+        """
+        orders: list[Array] = []
+        for number in count(first):
+            started = perf_counter()
+            if self.batches.shuffled or not orders:
+                orders = self.batches.orders(self.backend, self.model.seed, number)
+            state, losses = self._train(state, orders)
+            row = self._read(number, state["params"], losses)
+            yield state, {**row, "seconds": perf_counter() - started}
+
+    def _train(self, state: State, orders: list[Array]) -> tuple[State, list[Array]]:
+        losses = []
+        for order in orders:
+            state, values = self.epoch(state, self.data, order)
+            losses.append(values)
+        return state, losses
+
+    def _read(self, number: int, params: Tree, losses: list[Array]) -> Row:
+        """Read everything that the epoch measured from the device, in one transfer."""
+        values, columns = list(losses), []
+        for name, data in self.measured.items():
+            values += measure(self.backend, self.model, params, data, accuracy=self.accuracy)
+            words = ["loss", "accuracy"] if self.accuracy else ["loss"]
+            columns += [(f"{name}_{word}", data[0].shape[0]) for word in words]
+        numbers = [float(value) for value in self.backend.to_numpy(self.backend.xp.concat(values))]
+        steps = len(self.batches.sizes)
+        self._require_finite(number, numbers[:steps])
+        means = {name: total / n for (name, n), total in zip(columns, numbers[steps:], strict=True)}
+        return {"epoch": number, "loss": self._mean_loss(numbers[:steps]), **means}
+
+    def _mean_loss(self, losses: list[float]) -> float:
+        """Mean per example of the batches' losses."""
+        if self.model.loss.averages:
+            losses = [loss * size for loss, size in zip(losses, self.batches.sizes, strict=True)]
+        return sum(losses) / self.batches.n
+
+    def _require_finite(self, number: int, losses: list[float]) -> None:
+        bad = next((i for i, loss in enumerate(losses) if not isfinite(loss)), None)
+        if bad is not None:
+            raise NonFiniteError(
+                f"the loss of step {bad + 1} in epoch {number} is {losses[bad]}: training diverged; lower the learning "
+                "rate, scale the data, put activations between Dense layers, or clip with ClipByGlobalNorm. The "
+                "network keeps the parameters from before this epoch"
+            )
