@@ -1,11 +1,11 @@
 """Backpropagation written by hand, once, against the Array API standard; the array library is a plug-in.
 
-    import portable_bp as bp
+import portable_bp as bp
 
-    mnist = bp.datasets.mnist()
-    net = bp.Network([bp.Dense(784, 128), bp.ReLU(), bp.Dense(128, 10)], loss=bp.SoftmaxCrossEntropy(), backend="cupy")
-    net.fit(*mnist.train, optimizer=bp.Adam(1e-3), epochs=5, batch_size=128)
-    print(net.score(*mnist.test))
+mnist = bp.datasets.mnist()
+net = bp.Network([bp.Dense(784, 128), bp.ReLU(), bp.Dense(128, 10)], loss=bp.SoftmaxCrossEntropy(), backend="cupy")
+net.fit(*mnist.train, optimizer=bp.Adam(1e-3), epochs=5, batch_size=128)
+print(net.score(*mnist.test))
 """
 
 from importlib import import_module
@@ -151,8 +151,8 @@ __all__ = [
     "Schedule",
     "ShapeError",
     "Sigmoid",
-    "SoftmaxCrossEntropy",
     "Softmax",
+    "SoftmaxCrossEntropy",
     "Softplus",
     "StepDecay",
     "StochasticLayer",

@@ -24,10 +24,13 @@ T = TypeVar("T")
 class Backend(ABC):
     """One array library on one device.
 
-    A backend is found by the entry point group ``portable_bp.backends``; the class is called with the device's name, the
-    part behind the first colon of ``"torch:cuda:0"``, or None for the library's own choice. Its ``__init__`` raises
+    A backend is found by the entry point group ``portable_bp.backends``; the class is called with the device's name,
+    the part behind the first colon of ``"torch:cuda:0"``, or None for the library's own choice. Its ``__init__`` raises
     BackendError, with the cure, where the library is missing or the device doesn't answer.
     """
+
+    def __init__(self, device: str | None = None) -> None:  # noqa: B027 (a library may have nothing to choose)
+        """Find the library and the device."""
 
     name: str
     """Name of the library, ``"torch"``."""
@@ -89,7 +92,9 @@ class Backend(ABC):
             ones = self.xp.ones((2, 2), dtype=self.xp.float32)
             total = float(self.xp.sum(self.xp.matmul(ones, ones)))
         if total != 8.0:
-            raise BackendError(f"backend {self.spec!r} computed {total} for a product that is 8: its device is not sound")
+            raise BackendError(
+                f"backend {self.spec!r} computed {total} for a product that is 8: its device is not sound"
+            )
 
     @property
     def spec(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portable_bp.arrays import Array, Namespace
+from portable_bp.arrays import Array, Namespace, Params
 from portable_bp.backend import Batch, State, Step
 from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
@@ -28,14 +28,19 @@ class Model:
     def forward(self, xp: Namespace, params: Tree, x: Array, step: Array | None = None) -> tuple[Array, list[Any]]:
         """Run x through all layers; ``step`` (int64, shape ()) makes stochastic layers draw, None leaves them still."""
         caches = []
-        for number, (layer, own) in enumerate(zip(self.layers, params, strict=True)):
-            if layer.stochastic and step is not None:
-                draw = Draw(mask_key(self.seed, number), step)
-                x, cache = layer.forward(xp, own, x, draw)  # type: ignore[call-arg]
-            else:
-                x, cache = layer.forward(xp, own, x)
+        for number, own in enumerate(params):
+            x, cache = self.forward_layer(xp, number, own, x, step)
             caches.append(cache)
         return x, caches
+
+    def forward_layer(
+        self, xp: Namespace, number: int, own: Params, x: Array, step: Array | None = None
+    ) -> tuple[Array, Any]:
+        """Run x through layer ``number`` with its ``own`` parameters."""
+        layer = self.layers[number]
+        if layer.stochastic and step is not None:
+            return layer.forward(xp, own, x, Draw(mask_key(self.seed, number), step))  # type: ignore[call-arg]
+        return layer.forward(xp, own, x)
 
     def backward(self, xp: Namespace, params: Tree, caches: list[Any], dy: Array) -> tuple[Array, Tree]:
         """Carry dy from the output back to the input; return dx and every layer's gradients."""
@@ -54,9 +59,7 @@ class Model:
             grads[first] = self.layers[first].backward_params(xp, params[first], caches[first], dy)
         return grads
 
-    def gradients(
-        self, xp: Namespace, params: Tree, batch: Batch, step: Array | None = None
-    ) -> tuple[Array, Tree]:
+    def gradients(self, xp: Namespace, params: Tree, batch: Batch, step: Array | None = None) -> tuple[Array, Tree]:
         """J and ∂J/∂params for a batch (x, target) or (x, target, weight)."""
         y, caches = self.forward(xp, params, batch[0], step)
         value, cache = self.loss.forward(xp, y, *batch[1:])

@@ -148,7 +148,9 @@ def weights(
     if sample_weight is None and class_weight is None:
         return None
     n = target.shape[0]
-    total = np.ones(n) if sample_weight is None else backend.to_numpy(move(backend, sample_weight, "sample_weight", dtype))
+    total = (
+        np.ones(n) if sample_weight is None else backend.to_numpy(move(backend, sample_weight, "sample_weight", dtype))
+    )
     if total.shape != (n,):
         raise ShapeError(f"sample_weight must have the shape ({n},); got {total.shape}: give one number an example")
     if class_weight is not None:

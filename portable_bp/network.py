@@ -54,11 +54,12 @@ class Network:
         self.shapes = self._shapes(self.input_shape)
         self.epoch = 0
         model = Model(self.layers, self.loss, self.seed)
-        self._model = replace(model, layers=[self.backend.lower(layer) for layer in self.layers],
-                              loss=self.backend.lower(self.loss))
+        self.model = replace(
+            model, layers=[self.backend.lower(layer) for layer in self.layers], loss=self.backend.lower(self.loss)
+        )
         self._optimizer: Optimizer | None = None
         self._state: State = {}
-        self.params = self._initial() if params is None else params  # type: ignore[assignment]
+        self.params = self._initial() if params is None else params
 
     def _check(self) -> None:
         if not self.layers:
@@ -66,7 +67,9 @@ class Network:
         for number, layer in enumerate(self.layers):
             if not isinstance(layer, Layer):
                 given = f"the class {layer.__name__}" if isinstance(layer, type) else repr(layer)
-                raise ConfigurationError(f"layer {number} is {given}, which is no layer: give an instance such as ReLU()")
+                raise ConfigurationError(
+                    f"layer {number} is {given}, which is no layer: give an instance such as ReLU()"
+                )
         if not isinstance(self.loss, Loss):
             raise ConfigurationError(f"loss={self.loss!r} is no loss: give an instance such as SoftmaxCrossEntropy()")
         if self.dtype not in DTYPES:
@@ -108,14 +111,18 @@ class Network:
 
     def _moved(self, new: Sequence[Mapping[str, Any]]) -> Tree:
         if len(new) != len(self.layers):
-            raise ShapeError(f"params has {len(new)} entries and the network {len(self.layers)} layers: give one dict a layer")
+            raise ShapeError(
+                f"params has {len(new)} entries and the network {len(self.layers)} layers: give one dict a layer"
+            )
         moved: Tree = []
         for number, (layer, shape, given) in enumerate(zip(self.layers, self.shapes, new, strict=False)):
             expected = layer.param_shapes(shape)
             got = {name: tuple(getattr(array, "shape", ())) for name, array in given.items()}
             if got != expected:
                 raise ShapeError(f"layer {number}, {type(layer).__name__}, has parameters {expected}; got {got}")
-            moved.append({n: inputs.move(self.backend, a, f"params[{number}][{n!r}]", self.dtype) for n, a in given.items()})
+            moved.append(
+                {n: inputs.move(self.backend, a, f"params[{number}][{n!r}]", self.dtype) for n, a in given.items()}
+            )
         return moved
 
     # -- training ---------------------------------------------------------------------------------------------------
@@ -141,8 +148,8 @@ class Network:
         x (n, …) and y are moved to the device once. ``optimizer`` defaults to SGD(0.01); a further fit with an equal
         one (or none) goes on where the last one stopped, another one starts afresh. ``batch_size`` None takes the whole
         set. ``validation`` (x, y) is measured after each epoch, the training set too with ``measure_training``.
-        ``class_weight`` is "balanced", a dict or a list by class number; ``sample_weight`` (n,). ``progress`` None shows
-        a bar where stderr is a terminal.
+        ``class_weight`` is "balanced", a dict or a list by class number; ``sample_weight`` (n,). ``progress`` None
+        shows a bar where stderr is a terminal.
 
         Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError where the loss
         stops being finite; the parameters are then those of the last good epoch.
@@ -150,25 +157,35 @@ class Network:
         if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
             raise ConfigurationError(f"epochs={epochs!r}: it must be a whole number of at least 1")
         with self.backend.activate():
-            run = self._run(x, y, batch_size, shuffle, validation, measure_training, class_weight, sample_weight, optimizer)
+            run = self._run(
+                x, y, batch_size, shuffle, validation, measure_training, class_weight, sample_weight, optimizer
+            )
             show = sys.stderr.isatty() if progress is None else progress
             return self._train(run, epochs, [*([ProgressBar()] if show else []), *callbacks])
 
     def _run(
-        self, x: Any, y: Any, batch_size: int | None, shuffle: bool, validation: tuple[Any, Any] | None,
-        measure_training: bool, class_weight: Any, sample_weight: Any, optimizer: Optimizer | None,
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None,
+        shuffle: bool,
+        validation: tuple[Any, Any] | None,
+        measure_training: bool,
+        class_weight: Any,
+        sample_weight: Any,
+        optimizer: Optimizer | None,
     ) -> Run:
-        data = self._data(x, y)
+        data = self.batch(x, y)
         out = self._shapes(tuple(data[0].shape[1:]))[-1]
         weight = inputs.weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
         measured = {"training": data} if measure_training else {}
         if validation is not None:
-            measured["validation"] = self._data(*_pair(validation), "validation ")
+            measured["validation"] = self.batch(*_pair(validation), "validation ")
         batches = Batches(data[0].shape[0], data[0].shape[0] if batch_size is None else batch_size, shuffle)
         self._use(optimizer)
         accuracy = all(self._has_classes(part[1]) for part in measured.values())
         trained = data if weight is None else (*data, weight)
-        return Run(self.backend, self._model, self._epoch, trained, batches, measured, accuracy)
+        return Run(self.backend, self.model, self._epoch, trained, batches, measured, accuracy)
 
     def _train(self, run: Run, epochs: int, callbacks: list[Callback]) -> History:
         history = History()
@@ -199,14 +216,14 @@ class Network:
     def _epoch(self) -> Epoch:
         assert self._optimizer is not None
         lowered = self.backend.lower(self._optimizer)
-        return self.backend.compile(training_step(self.backend.xp, self._model, lowered))
+        return self.backend.compile(training_step(self.backend.xp, self.model, lowered))
 
     # -- use --------------------------------------------------------------------------------------------------------
 
     def forward(self, x: Any) -> Array:
         """Outputs of the last layer for x (n, …), an array of the backend: logits, where the loss takes logits."""
         with self.backend.activate():
-            return self._model.forward(self.backend.xp, self.params, self._inputs(x))[0]
+            return self.model.forward(self.backend.xp, self.params, self._inputs(x))[0]
 
     def predict(self, x: Any) -> HostArray:
         """Outputs as NumPy array (n, n_out): probabilities behind a cross-entropy, the plain outputs otherwise."""
@@ -221,9 +238,9 @@ class Network:
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Loss per example, and the accuracy where the targets are classes."""
         with self.backend.activate():
-            data = self._data(x, y)
+            data = self.batch(x, y)
             accuracy = self._has_classes(data[1])
-            values = measure(self.backend, self._model, self.params, data, accuracy=accuracy)
+            values = measure(self.backend, self.model, self.params, data, accuracy=accuracy)
             totals = self.backend.to_numpy(self.backend.xp.concat(values))
         means = [float(total) / data[0].shape[0] for total in totals]
         return dict(zip(("loss", "accuracy"), means, strict=False))
@@ -232,13 +249,15 @@ class Network:
         """Accuracy: the share of examples whose class is right, 0 to 1."""
         measured = self.evaluate(x, y)
         if "accuracy" not in measured:
-            raise DataError("score() needs targets that are classes (labels, or rows of 0 and 1): use evaluate(x, y)['loss']")
+            raise DataError(
+                "score() needs targets that are classes (labels, or rows of 0 and 1): use evaluate(x, y)['loss']"
+            )
         return measured["accuracy"]
 
     def gradients(self, x: Any, y: Any) -> tuple[float, Tree]:
         """Loss as the loss defines it, and its gradients by every parameter, in the form of `params`; dropout rests."""
         with self.backend.activate():
-            value, grads = self._model.gradients(self.backend.xp, self.params, self._data(x, y))
+            value, grads = self.model.gradients(self.backend.xp, self.params, self.batch(x, y))
             return float(value), grads
 
     def save(self, path: str | Path) -> None:
@@ -254,7 +273,8 @@ class Network:
         self._shapes(tuple(array.shape[1:]))
         return array
 
-    def _data(self, x: Any, y: Any, which: str = "") -> Batch:
+    def batch(self, x: Any, y: Any, which: str = "") -> Batch:
+        """Check x and y and move them to the device, as `fit` does; ``which`` names them in errors."""
         moved = self._inputs(x, which)
         out = self._shapes(tuple(moved.shape[1:]))[-1]
         return moved, inputs.targets(self.backend, y, self.loss, moved.shape[0], out, self.dtype, f"{which}y")
@@ -267,11 +287,15 @@ class Network:
         return bool(xp.all((target == 0) | (target == 1)))
 
     def __repr__(self) -> str:
-        sizes = [sum(prod(shape) for shape in layer.param_shapes(its).values())
-                 for layer, its in zip(self.layers, self.shapes, strict=False)]
+        sizes = [
+            sum(prod(shape) for shape in layer.param_shapes(its).values())
+            for layer, its in zip(self.layers, self.shapes, strict=False)
+        ]
         width = max(len(str(layer)) for layer in self.layers)
-        lines = [f"  {layer!s:<{width}}  {size:>10,} parameters" if size else f"  {layer}"
-                 for layer, size in zip(self.layers, sizes, strict=True)]
+        lines = [
+            f"  {layer!s:<{width}}  {size:>10,} parameters" if size else f"  {layer}"
+            for layer, size in zip(self.layers, sizes, strict=True)
+        ]
         head = f"Network on {self.backend.spec}, {self.dtype}, seed {self.seed}, {sum(sizes):,} parameters"
         return "\n".join([head, *lines, f"  {self.loss}"])
 
@@ -282,5 +306,3 @@ def _pair(validation: Any) -> tuple[Any, Any]:
     except (TypeError, ValueError):
         raise ConfigurationError("validation must be a pair (x, y)") from None
     return x, y
-
-

@@ -27,7 +27,8 @@ class Schedule(ABC):
             at_least = 1 if field.name in ("steps", "every") else 0
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not at_least <= value < float("inf"):
                 raise ConfigurationError(
-                    f"{type(self).__name__} got {field.name}={value!r}: it must be a finite number of at least {at_least}"
+                    f"{type(self).__name__} got {field.name}={value!r}: "
+                    f"it must be a finite number of at least {at_least}"
                 )
 
     @abstractmethod
@@ -131,4 +132,6 @@ def require(owner: object, name: str, high: float = float("inf"), *, positive: b
     if not number or not 0.0 <= value < high or (positive and value == 0.0):
         lower = "above 0" if positive else "of at least 0"
         upper = "" if high == float("inf") else f" and below {high:g}"
-        raise ConfigurationError(f"{type(owner).__name__} got {name}={value!r}: it must be a finite number {lower}{upper}")
+        raise ConfigurationError(
+            f"{type(owner).__name__} got {name}={value!r}: it must be a finite number {lower}{upper}"
+        )

@@ -1,4 +1,4 @@
-"""The loop around the pure step: epochs of shuffled mini-batches, measured without waiting for the device in between."""
+"""The loop around the pure step: epochs of shuffled mini-batches, measured without waiting for the device between."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Batches:
     def __post_init__(self) -> None:
         if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= self.n:
             raise ConfigurationError(
-                f"batch_size={self.size!r}: it must be a whole number from 1 to the set's {self.n}, or None for the whole set"
+                f"batch_size={self.size!r}: it must be a whole number from 1 to the set's {self.n}, "
+                "or None for the whole set"
             )
 
     @property

@@ -46,7 +46,9 @@ class TorchBackend(Backend):
             raise BackendError(
                 f"backend 'torch' knows no device {device!r}; here are {', '.join(self.devices())}"
             ) from error
-        if found.type != "cpu" and found.index is None:  # tensors carry an index, so must the device they are compared to
+        if (
+            found.type != "cpu" and found.index is None
+        ):  # tensors carry an index, so must the device they are compared to
             found = self._torch.device(found.type, 0)
         return found
 

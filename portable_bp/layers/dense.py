@@ -74,7 +74,9 @@ class Dense(Layer):
     def _mismatch(self, shape: tuple[object, ...]) -> str:
         got = "(" + ", ".join(str(n) for n in shape) + ")"
         image = len(shape) > 2
-        cure = f"reshape it to ({shape[0]}, {self.n_in}) or put Flatten() first" if image else (
-            f"give rows of {self.n_in} numbers, or write Dense({shape[-1]}, {self.n_out})"
+        cure = (
+            f"reshape it to ({shape[0]}, {self.n_in}) or put Flatten() first"
+            if image
+            else (f"give rows of {self.n_in} numbers, or write Dense({shape[-1]}, {self.n_out})")
         )
         return f"Dense({self.n_in}, {self.n_out}) expects x of shape (batch, {self.n_in}); got {got}: {cure}"

@@ -10,7 +10,7 @@ from portable_bp.philox import Draw
 
 @dataclass(frozen=True)
 class Dropout(StochasticLayer):
-    """Inverted dropout: while training y = x · m / (1 - rate), m = 1 with probability 1 - rate, else 0; otherwise y = x.
+    """Inverted dropout: y = x · m / (1 - rate) while training, m = 1 with probability 1 - rate, else 0; y = x otherwise.
 
     Elementwise, any shape. The mask is a function of (seed, layer, step) alone, by integer comparison of
     counter-based random words: the same bits on every backend, and the same after a resume.
@@ -24,19 +24,17 @@ class Dropout(StochasticLayer):
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.rate < 1.0:
-            raise ConfigurationError(f"Dropout got rate={self.rate!r}: the share dropped must be at least 0 and below 1")
+            raise ConfigurationError(
+                f"Dropout got rate={self.rate!r}: the share dropped must be at least 0 and below 1"
+            )
 
-    def forward(
-        self, xp: Namespace, params: Params, x: Array, draw: Draw | None = None
-    ) -> tuple[Array, Array | None]:
+    def forward(self, xp: Namespace, params: Params, x: Array, draw: Draw | None = None) -> tuple[Array, Array | None]:
         if draw is None:
             return x, None
         dropped = round(self.rate * 2**32)  # of the 2³² values of a random word
         mask = xp.astype(draw.bits(xp, tuple(x.shape)) >= dropped, x.dtype) * (1.0 / (1.0 - self.rate))
         return x * mask, mask
 
-    def backward(
-        self, xp: Namespace, params: Params, cache: Array | None, dy: Array
-    ) -> tuple[Array, Params]:
+    def backward(self, xp: Namespace, params: Params, cache: Array | None, dy: Array) -> tuple[Array, Params]:
         mask = cache
         return (dy if mask is None else dy * mask), {}

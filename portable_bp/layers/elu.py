@@ -30,8 +30,6 @@ class ELU(Layer):
         y = xp.where(x > 0, x, below)
         return y, (x, y)
 
-    def backward(
-        self, xp: Namespace, params: Params, cache: tuple[Array, Array], dy: Array
-    ) -> tuple[Array, Params]:
+    def backward(self, xp: Namespace, params: Params, cache: tuple[Array, Array], dy: Array) -> tuple[Array, Params]:
         x, y = cache
         return dy * xp.where(x > 0, xp.ones_like(y), y + self.alpha), {}

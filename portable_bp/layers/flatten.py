@@ -22,7 +22,9 @@ class Flatten(Layer):
 
     def __post_init__(self) -> None:
         if self.axes is not None and self.axes < 1:
-            raise ConfigurationError(f"Flatten got axes={self.axes!r}: it must be at least 1, or None for all but the first")
+            raise ConfigurationError(
+                f"Flatten got axes={self.axes!r}: it must be at least 1, or None for all but the first"
+            )
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         if shape is None:

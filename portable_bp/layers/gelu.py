@@ -25,9 +25,7 @@ class GELU(Layer):
         t = xp.tanh(ROOT * (x + CUBIC * (x * x * x)))
         return 0.5 * x * (1 + t), (x, t)
 
-    def backward(
-        self, xp: Namespace, params: Params, cache: tuple[Array, Array], dy: Array
-    ) -> tuple[Array, Params]:
+    def backward(self, xp: Namespace, params: Params, cache: tuple[Array, Array], dy: Array) -> tuple[Array, Params]:
         x, t = cache
         du = ROOT * (1 + (3 * CUBIC) * (x * x))
         return dy * (0.5 * (1 + t + x * (1 - t * t) * du)), {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, ClassVar
 
 from portable_bp.arrays import Array, HostArray, Namespace, Params, Shape
@@ -52,6 +52,10 @@ class Layer(ABC):
         """Return the gradients of `backward` without dx, which nobody needs in front of the first layer."""
         return self.backward(xp, params, cache, dy)[1]
 
+    def __str__(self) -> str:
+        said = [f for f in fields(self) if getattr(self, f.name) != _default(f)]
+        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in said)})"
+
 
 @dataclass(frozen=True)
 class StochasticLayer(Layer):
@@ -62,3 +66,7 @@ class StochasticLayer(Layer):
     @abstractmethod
     def forward(self, xp: Namespace, params: Params, x: Array, draw: Any = None) -> tuple[Array, Any]:
         """Return y and a cache of what `backward` needs."""
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()

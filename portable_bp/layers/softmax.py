@@ -18,7 +18,7 @@ class Softmax(Layer):
 
     Backward: the Jacobian is ∂y_i/∂x_j = y_i (δ_ij - y_j), so dx_j = y_j (dy_j - Σ_i dy_i y_i).
 
-    In front of a cross-entropy leave it out: SoftmaxCrossEntropy takes the logits, and p - t is exact where this is not.
+    In front of a cross-entropy leave it out: SoftmaxCrossEntropy takes the logits, and its p - t is more exact.
 
     Source: Bridle, NIPS 1989, "Training stochastic model recognition algorithms …".
     """

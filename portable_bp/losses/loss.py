@@ -14,7 +14,7 @@ from portable_bp.errors import ConfigurationError, ShapeError
 class Loss(ABC):
     """A number J that says how far outputs y (batch, n_out) are from targets, and its gradient dy = ∂J/∂y.
 
-    With a leading axis of K networks y is (K, batch, n_out) and J has the shape (K,); targets and weights may be shared.
+    With a leading axis of K networks y is (K, batch, n_out) and J has the shape (K,); targets, weights may be shared.
     ``weight`` (batch,) multiplies each example's share of J; a mean still divides by the batch size, not by Σ weight.
     """
 

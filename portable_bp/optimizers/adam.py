@@ -20,8 +20,8 @@ class Adam(Optimizer):
         v ← β₂ v + (1 - β₂) g²
         θ ← θ - η (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)
 
-    ``learning_rate`` η, ``beta1`` β₁, ``beta2`` β₂, ``epsilon`` ε; state m, v, t. The corrections 1 - βᵗ are computed in
-    float64, since at t = 1 most digits of 1 - β₂ are lost in float32.
+    ``learning_rate`` η, ``beta1`` β₁, ``beta2`` β₂, ``epsilon`` ε; state m, v, t. The corrections 1 - βᵗ are computed
+    in float64, since at t = 1 most digits of 1 - β₂ are lost in float32.
 
     Source: Kingma and Ba, ICLR 2015, algorithm 1.
     """

@@ -11,7 +11,7 @@ from portable_bp.schedules import Hyperparameter, require, value_at
 
 @dataclass(frozen=True)
 class ClipByGlobalNorm(Optimizer):
-    """Clipping by the global norm: g ← g · min(1, c / ‖g‖) with ‖g‖² = Σ over all parameters g², then the ``inner`` rule.
+    """Clipping by the global norm: g ← g · min(1, c / ‖g‖), ‖g‖² = Σ g² over all parameters, then the ``inner`` rule.
 
     ``max_norm`` c. The direction is kept; in a population each network has its own norm.
 

@@ -34,7 +34,9 @@ class Optimizer(ABC):
 
 def each(rule: Callable[..., Array], *trees: Tree) -> Tree:
     """Apply ``rule`` to the corresponding arrays of trees of the same form."""
-    return [{name: rule(*(layer[name] for layer in layers)) for name in layers[0]} for layers in zip(*trees, strict=True)]
+    return [
+        {name: rule(*(layer[name] for layer in layers)) for name in layers[0]} for layers in zip(*trees, strict=True)
+    ]
 
 
 def zeros(xp: Namespace, params: Tree) -> Tree:

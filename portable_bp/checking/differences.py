@@ -1,0 +1,192 @@
+"""Gradients held against central differences, for every parameter and the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from portable_bp.arrays import HostArray
+from portable_bp.backend import Backend, Batch
+from portable_bp.backpropagation import Model
+from portable_bp.checking.report import Check, Report
+from portable_bp.errors import GradientError
+
+if TYPE_CHECKING:
+    from portable_bp.network import Network
+
+STEP = 1e-5  # truncation ~ STEP² and rounding ~ 1e-16 / STEP are then both near 1e-10
+NUDGE = 1e-3  # how far a point is moved away from a kink, much more than STEP
+ATTEMPTS = 20
+INPUT = "input"
+
+Point = dict[str, HostArray]
+"""Named float64 arrays at which gradients are taken: "0.weight", …, and "input"."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """J = Σ R ⊙ y + loss(y, target) as a function of the parameters and the input, with a fixed random R.
+
+    A random upstream gradient R shows errors that a gradient of ones would hide; without a target no loss is added.
+    """
+
+    backend: Backend
+    model: Model
+    upstream: HostArray
+    target: Batch = ()
+    step: Any = None
+
+    def value(self, point: Point) -> tuple[float, bytes]:
+        """J at a point, and on which side of its kinks every layer's input lies."""
+        xp, params, x = self._on_device(point)
+        sides = []
+        for number, layer in enumerate(self.model.layers):
+            sides += [self.backend.to_numpy(x > kink).tobytes() for kink in layer.kinks]
+            x, _ = self.model.forward_layer(xp, number, params[number], x, self.step)
+        total = float(np.sum(self.upstream * self.backend.to_numpy(x)))
+        if self.target:
+            total += float(self.model.loss.forward(xp, x, *self.target)[0])
+        return total, b"".join(sides)
+
+    def gradients(self, point: Point) -> Point:
+        """∂J/∂(everything in the point), by backpropagation."""
+        xp, params, x = self._on_device(point)
+        y, caches = self.model.forward(xp, params, x, self.step)
+        dy = self.backend.asarray(self.upstream)
+        if self.target:
+            dy = dy + self.model.loss.backward(xp, self.model.loss.forward(xp, y, *self.target)[1])
+        dx, grads = self.model.backward(xp, params, caches, dy)
+        return {name: self.backend.to_numpy(array) for name, array in {**named(grads), INPUT: dx}.items()}
+
+    def _on_device(self, point: Point) -> tuple[Any, list[dict[str, Any]], Any]:
+        params: list[dict[str, Any]] = [{} for _ in self.model.layers]
+        for name, array in point.items():
+            if name != INPUT:
+                number, _, parameter = name.partition(".")
+                params[int(number)][parameter] = self.backend.asarray(array)
+        return self.backend.xp, params, self.backend.asarray(point[INPUT])
+
+
+def named(tree: list[dict[str, Any]]) -> dict[str, Any]:
+    """Arrays of a tree by names such as "0.weight"."""
+    return {f"{number}.{name}": array for number, layer in enumerate(tree) for name, array in layer.items()}
+
+
+def central_difference(f: Callable[[Point], tuple[float, bytes]], point: Point, name: str, at: Any) -> float | None:
+    """(f(θ + h) - f(θ - h)) / 2h for one element; None where a kink lies between the two."""
+    values, sides = [], set()
+    for h in (STEP, -STEP):
+        moved = point[name].copy()
+        moved[at] += h
+        value, side = f({**point, name: moved})
+        values.append(value)
+        sides.add(side)
+    return (values[0] - values[1]) / (2 * STEP) if len(sides) == 1 else None
+
+
+@dataclass
+class Comparison:
+    """The worst element of one array so far: by how much of its tolerance backpropagation and differences differ."""
+
+    rtol: float
+    atol: float
+    worst: float = 0.0
+    words: str = ""
+    pending: list[Any] = field(default_factory=list)
+    """Elements that a kink has kept from being compared."""
+
+    def add(self, at: Any, analytic: float, numeric: float) -> None:
+        """Take one element into account."""
+        ratio = abs(analytic - numeric) / (self.atol + self.rtol * abs(numeric))
+        if not ratio <= self.worst or not self.words:
+            index = [int(i) for i in at]
+            self.worst = ratio
+            self.words = f"{index}: backpropagation {analytic:.9g}, difference {numeric:.9g}"
+
+
+def compare_with_differences(
+    objective: Objective, point: Point, rtol: float, atol: float, seed: int
+) -> dict[str, Comparison]:
+    """Hold every element's gradient to its central difference; elements at a kink are tried again at points nearby."""
+    found = {name: Comparison(rtol, atol, pending=list(np.ndindex(array.shape))) for name, array in point.items()}
+    noise = np.random.Generator(np.random.Philox(key=seed))
+    for _ in range(ATTEMPTS):
+        gradients = objective.gradients(point)
+        for name, comparison in found.items():
+            _compare_pending(objective, point, gradients, name, comparison)
+        if not any(comparison.pending for comparison in found.values()):
+            break
+        point = {name: array + NUDGE * noise.standard_normal(array.shape) for name, array in point.items()}
+    return found
+
+
+def _compare_pending(objective: Objective, point: Point, gradients: Point, name: str, comparison: Comparison) -> None:
+    if comparison.pending and gradients[name].shape != point[name].shape:
+        raise GradientError(f"the gradient of {name} has the shape {gradients[name].shape}, not {point[name].shape}")
+    crossed = []
+    for at in comparison.pending:
+        numeric = central_difference(objective.value, point, name, at)
+        if numeric is None:
+            crossed.append(at)
+        else:
+            comparison.add(at, float(gradients[name][at]), numeric)
+    comparison.pending = crossed
+
+
+def check_gradients(net: Network, x: Any, y: Any, *, rtol: float = 1e-6, atol: float = 1e-8, seed: int = 0) -> Report:
+    """Hold every gradient of a network to central differences, in float64, on the network's backend.
+
+    Checked are all parameters and the input under a random upstream gradient with the loss included, and the loss's own
+    gradient: |backpropagation - difference| ≤ atol + rtol |difference| for every element. Dropout draws as in step 0.
+    Elements whose difference would cross a kink are compared at a point nearby. The cost is two forward passes an
+    element: give a few examples.
+
+    Returns a report that prints as a table; raises GradientError, with that table, where a gradient is wrong.
+    """
+    from portable_bp.network import Network
+
+    double = Network(
+        net.layers,
+        net.loss,
+        backend=net.backend,
+        dtype="float64",
+        seed=net.seed,
+        input_shape=net.input_shape,
+        params=[{name: net.backend.to_numpy(array) for name, array in layer.items()} for layer in net.params],
+    )
+    with double.backend.activate():
+        return _check(double, double.batch(x, y), rtol, atol, seed).require()
+
+
+def _check(net: Network, batch: Batch, rtol: float, atol: float, seed: int) -> Report:
+    backend, xp = net.backend, net.backend.xp
+    step = xp.zeros((), dtype=xp.int64)
+    y, _ = net.model.forward(xp, net.params, batch[0], step)
+    upstream = np.random.Generator(np.random.Philox(key=seed)).standard_normal(tuple(y.shape))
+    point = {name: backend.to_numpy(array) for name, array in {**named(net.params), INPUT: batch[0]}.items()}
+    objective = Objective(backend, net.model, upstream, batch[1:], step)
+    found = compare_with_differences(objective, point, rtol, atol, seed)
+    logits = Objective(backend, Model((), net.model.loss), np.zeros(tuple(y.shape)), batch[1:])
+    loss = compare_with_differences(logits, {INPUT: backend.to_numpy(y)}, rtol, atol, seed)
+    names = {str(number): type(layer).__name__ for number, layer in enumerate(net.layers)}
+    rows = [_row(names.get(name.split(".")[0], "network"), name, point[name], result) for name, result in found.items()]
+    return Report(
+        "gradients against central differences", [*rows, _row(type(net.loss).__name__, "logits", upstream, loss[INPUT])]
+    )
+
+
+def _row(layer: str, name: str, array: HostArray, result: Comparison) -> Check:
+    unchecked = f"{len(result.pending)} elements stay at a kink; " if result.pending else ""
+    return Check(
+        {
+            "layer": layer,
+            "array": name,
+            "elements": array.size,
+            "error ÷ tolerance": result.worst,
+            "worst element": unchecked + result.words,
+        },
+        ok=result.worst <= 1.0 and not result.pending,
+    )

@@ -1,0 +1,165 @@
+"""Saving and loading networks: one safetensors file, the architecture as JSON in its header; nothing executable."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from portable_bp import initializers, layers, losses
+from portable_bp.arrays import HostArray
+from portable_bp.backend import Backend
+from portable_bp.errors import FileError, PortableBPError
+
+if TYPE_CHECKING:
+    from portable_bp.network import Network
+
+FORMAT = "portable_bp network 1"
+Architecture = dict[str, Any]
+
+
+def save(net: Network, path: str | Path) -> None:
+    """Write a network to ``path``, by way of a temporary file beside it: whole or not at all."""
+    tensors = {
+        f"{number}.{name}": net.backend.to_numpy(array)
+        for number, layer in enumerate(net.params)
+        for name, array in layer.items()
+    }
+    write_whole(Path(path), to_bytes(tensors, {"format": FORMAT, "network": json.dumps(_architecture(net))}))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, wait until it is on the disk, and rename it."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise FileError(
+            f"can't write {str(path)!r} ({error.strerror}): name a folder that exists and is writable"
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise FileError(f"can't write {str(path)!r} ({error.strerror}): nothing was changed there") from error
+
+
+def load(
+    path: str | Path, *, backend: str | Backend = "numpy", dtype: str | None = None, custom: Iterable[type] = ()
+) -> Network:
+    """Read a network that was saved on any backend.
+
+    ``dtype`` None keeps the file's. ``custom`` names the classes of layers, losses or initializers of your own that the
+    network is made of; only these and portable_bp's are ever constructed.
+
+    Raises FileError for a file that is missing, truncated, damaged, or no network of portable_bp.
+    """
+    architecture, tensors = _read(Path(path))
+    try:
+        return _network(architecture, tensors, backend, dtype, {cls.__name__: cls for cls in custom})
+    except (FileError, PortableBPError) as error:
+        raise type(error)(f"{str(path)!r}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileError(
+            f"{str(path)!r} describes no network ({error!r}): it is damaged; save the network again"
+        ) from error
+
+
+def _architecture(net: Network) -> Architecture:
+    return {
+        "layers": [_describe(layer) for layer in net.layers],
+        "loss": _describe(net.loss),
+        "dtype": net.dtype,
+        "seed": net.seed,
+        "input_shape": net.input_shape,
+        "epoch": net.epoch,
+    }
+
+
+def _describe(part: Any) -> Any:
+    """Turn a configuration object into JSON: its class's name and its fields."""
+    if is_dataclass(part):
+        return {"class": type(part).__name__, **{f.name: _describe(getattr(part, f.name)) for f in fields(part)}}
+    return list(part) if isinstance(part, tuple) else part
+
+
+def _construct(description: Any, custom: dict[str, type]) -> Any:
+    """Turn JSON back into the configuration object; only known classes are constructed."""
+    if isinstance(description, list):
+        return tuple(_construct(entry, custom) for entry in description)
+    if not isinstance(description, dict):
+        return description
+    arguments = {name: _construct(value, custom) for name, value in description.items() if name != "class"}
+    return _class(str(description["class"]), custom)(**arguments)
+
+
+def _class(name: str, custom: dict[str, type]) -> Any:
+    if name in custom:
+        return custom[name]
+    for module in (layers, losses, initializers):
+        if is_dataclass(found := getattr(module, name, None)):
+            return found
+    raise FileError(f"it is made of {name!r}, which portable_bp doesn't know: give load(…, custom=[{name}])")
+
+
+def _read(path: Path) -> tuple[Architecture, dict[str, HostArray]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator over the file)
+        if metadata.get("format") != FORMAT:
+            raise FileError(
+                f"{str(path)!r} is a safetensors file but no network of portable_bp: give one that save() wrote"
+            )
+        return json.loads(metadata["network"]), tensors
+    except FileNotFoundError:
+        raise FileError(f"there is no file {str(path)!r}: give the path that save() wrote") from None
+    except (SafetensorError, KeyError, ValueError, AttributeError) as error:
+        raise FileError(
+            f"{str(path)!r} can't be read as a safetensors file ({error}): it is truncated, damaged or foreign; "
+            "give a file that save() wrote"
+        ) from error
+    except OSError as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"can't read {str(path)!r} ({error}): give the path of a file that save() wrote") from error
+
+
+def _network(
+    architecture: Architecture,
+    tensors: dict[str, HostArray],
+    backend: str | Backend,
+    dtype: str | None,
+    custom: dict[str, type],
+) -> Network:
+    from portable_bp.network import Network
+
+    params: list[dict[str, HostArray]] = [{} for _ in architecture["layers"]]
+    for name, tensor in tensors.items():
+        number, _, parameter = name.partition(".")
+        params[int(number)][parameter] = tensor
+    if not all(np.issubdtype(tensor.dtype, np.floating) for tensor in tensors.values()):
+        raise FileError("its parameters are no real numbers; save the network again")
+    net = Network(
+        [_construct(layer, custom) for layer in architecture["layers"]],
+        _construct(architecture["loss"], custom),
+        backend=backend,
+        dtype=dtype or architecture["dtype"],
+        seed=architecture["seed"],
+        input_shape=architecture["input_shape"],
+        params=params,
+    )
+    net.epoch = int(architecture["epoch"])
+    return net
