@@ -35,10 +35,13 @@ class EarlyStopping(Callback):
     def __init__(
         self, patience: int = 5, *, monitor: str = "validation_loss", min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
-        if patience < 1 or min_delta < 0:
+        require_count("EarlyStopping", "patience", patience)
+        if not (isinstance(min_delta, (int, float)) and 0 <= min_delta < float("inf")):
             raise ConfigurationError(
-                f"EarlyStopping got patience={patience!r}, min_delta={min_delta!r}: at least 1 and at least 0"
+                f"EarlyStopping got min_delta={min_delta!r}: it must be a finite number of at least 0"
             )
+        if not isinstance(monitor, str):
+            raise ConfigurationError(f"EarlyStopping got monitor={monitor!r}: name a column such as 'validation_loss'")
         self.patience, self.monitor, self.min_delta, self.restore_best = patience, monitor, min_delta, restore_best
         self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
 
@@ -95,13 +98,18 @@ class PrintRows(Callback):
     """A plain line after every ``every``-th epoch."""
 
     def __init__(self, every: int = 1, file: TextIO | None = None) -> None:
-        if every < 1:
-            raise ConfigurationError(f"PrintRows got every={every!r}: it must be at least 1")
+        require_count("PrintRows", "every", every)
         self.every, self.file = every, file
 
     def on_epoch_end(self, net: Network, row: Row) -> None:
         if int(row["epoch"]) % self.every == 0:
             print(f"epoch {int(row['epoch']):>4}  {describe(row)}", file=self.file or sys.stdout, flush=True)
+
+
+def require_count(owner: str, name: str, value: object) -> None:
+    """Refuse what is no number of epochs."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{owner} got {name}={value!r}: it must be a whole number of at least 1")
 
 
 def describe(row: Row) -> str:

@@ -17,7 +17,7 @@ from safetensors.numpy import save as to_bytes
 from portable_bp import initializers, layers, losses
 from portable_bp.arrays import HostArray
 from portable_bp.backend import Backend
-from portable_bp.errors import FileError, PortableBPError
+from portable_bp.errors import ConfigurationError, FileError, PortableBPError
 
 if TYPE_CHECKING:
     from portable_bp.network import Network
@@ -33,16 +33,22 @@ def save(net: Network, path: str | Path) -> None:
         for number, layer in enumerate(net.params)
         for name, array in layer.items()
     }
-    write_whole(Path(path), to_bytes(tensors, {"format": FORMAT, "network": json.dumps(_architecture(net))}))
+    try:
+        architecture = json.dumps(_architecture(net))
+    except TypeError as error:
+        raise ConfigurationError(
+            f"can't save the network ({error}): its layers' fields must be numbers, strings, tuples or dataclasses"
+        ) from error
+    write_whole(Path(path), to_bytes(tensors, {"format": FORMAT, "network": architecture}))
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under a temporary name, wait until it is on the disk, and rename it."""
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise FileError(
-            f"can't write {str(path)!r} ({error.strerror}): name a folder that exists and is writable"
+            f"can't write {str(path)!r} ({getattr(error, 'strerror', error)}): name a folder that is there and writable"
         ) from error
     try:
         with os.fdopen(handle, "wb") as file:
@@ -52,8 +58,11 @@ def write_whole(path: Path, content: bytes) -> None:
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise FileError(f"can't write {str(path)!r} ({error.strerror}): nothing was changed there") from error
+        raise FileError(
+            f"can't write {str(path)!r} ({error.strerror}): make room or name another file; nothing was changed there"
+        ) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)  # renamed already where all went well
 
 
 def load(
@@ -66,12 +75,13 @@ def load(
 
     Raises FileError for a file that is missing, truncated, damaged, or no network of portable_bp.
     """
+    known = _by_name(custom)
     architecture, tensors = _read(Path(path))
     try:
-        return _network(architecture, tensors, backend, dtype, {cls.__name__: cls for cls in custom})
-    except (FileError, PortableBPError) as error:
+        return _network(architecture, tensors, backend, dtype, known)
+    except PortableBPError as error:
         raise type(error)(f"{str(path)!r}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise FileError(
             f"{str(path)!r} describes no network ({error!r}): it is damaged; save the network again"
         ) from error
@@ -105,13 +115,20 @@ def _construct(description: Any, custom: dict[str, type]) -> Any:
     return _class(str(description["class"]), custom)(**arguments)
 
 
+def _by_name(custom: Iterable[type]) -> dict[str, type]:
+    listed = list(custom) if isinstance(custom, Iterable) else custom
+    if not isinstance(listed, list) or not all(isinstance(cls, type) for cls in listed):
+        raise ConfigurationError(f"custom={listed!r}: give a list of classes, custom=[MyLayer]")
+    return {cls.__name__: cls for cls in listed}
+
+
 def _class(name: str, custom: dict[str, type]) -> Any:
     if name in custom:
         return custom[name]
     for module in (layers, losses, initializers):
         if is_dataclass(found := getattr(module, name, None)):
             return found
-    raise FileError(f"it is made of {name!r}, which portable_bp doesn't know: give load(…, custom=[{name}])")
+    raise FileError(f"it is made of {name!r}, which portable_bp doesn't know: name the class in load(…, custom=[…])")
 
 
 def _read(path: Path) -> tuple[Architecture, dict[str, HostArray]]:
@@ -126,7 +143,7 @@ def _read(path: Path) -> tuple[Architecture, dict[str, HostArray]]:
         return json.loads(metadata["network"]), tensors
     except FileNotFoundError:
         raise FileError(f"there is no file {str(path)!r}: give the path that save() wrote") from None
-    except (SafetensorError, KeyError, ValueError, AttributeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise FileError(
             f"{str(path)!r} can't be read as a safetensors file ({error}): it is truncated, damaged or foreign; "
             "give a file that save() wrote"
@@ -146,10 +163,13 @@ def _network(
 ) -> Network:
     from portable_bp.network import Network
 
-    params: list[dict[str, HostArray]] = [{} for _ in architecture["layers"]]
+    epoch = architecture["epoch"]
+    if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
+        raise FileError(f"its epoch is {epoch!r}, no number of epochs: it is damaged; save the network again")
+    params: dict[str, dict[str, HostArray]] = {str(number): {} for number in range(len(architecture["layers"]))}
     for name, tensor in tensors.items():
         number, _, parameter = name.partition(".")
-        params[int(number)][parameter] = tensor
+        params[number][parameter] = tensor
     if not all(np.issubdtype(tensor.dtype, np.floating) for tensor in tensors.values()):
         raise FileError("its parameters are no real numbers; save the network again")
     net = Network(
@@ -159,7 +179,7 @@ def _network(
         dtype=dtype or architecture["dtype"],
         seed=architecture["seed"],
         input_shape=architecture["input_shape"],
-        params=params,
+        params=list(params.values()),
     )
-    net.epoch = int(architecture["epoch"])
+    net.epoch = epoch
     return net

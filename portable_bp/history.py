@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class History:
         try:
             return self.columns[name]
         except KeyError:
-            raise ConfigurationError(f"history has no column {name!r}; it has {', '.join(self.columns)}") from None
+            has = ", ".join(self.columns) or "no rows yet: train first"
+            raise ConfigurationError(f"history has no column {name!r}; it has {has}") from None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -46,11 +48,14 @@ class History:
         return iter(self.rows)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the columns as CSV with a header; numbers in full precision."""
-        with Path(path).open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(self.columns))
-            writer.writeheader()
-            writer.writerows(self.rows)
+        """Write the columns as CSV with a header; numbers in full precision; FileError where it can't be written."""
+        from portable_bp.files import write_whole  # here, since it reads NumPy arrays, which the core does without
+
+        text = StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=list(self.columns))
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_whole(Path(path), text.getvalue().encode())
 
     def to_dataframe(self) -> Any:
         """Give the columns as a pandas DataFrame."""

@@ -106,7 +106,8 @@ class LeCun(VarianceScaling):
 
 
 def _require_positive(initializer: Normal | Uniform) -> None:
-    if not 0.0 < initializer.scale < float("inf"):
+    scale = initializer.scale
+    if not (isinstance(scale, (int, float)) and 0.0 < scale < float("inf")):
         raise ConfigurationError(
-            f"{type(initializer).__name__} got scale={initializer.scale!r}: it must be a positive finite number"
+            f"{type(initializer).__name__} got scale={scale!r}: it must be a positive finite Python number"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import array_api_compat
@@ -28,7 +29,8 @@ def move(backend: Backend, value: Any, name: str, dtype: str) -> Array:
     """
     if _on_device(backend, value, name):
         return backend.xp.astype(value, getattr(backend.xp, dtype), copy=False)
-    return backend.asarray(_host(value, name).astype(dtype, copy=False))
+    with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused by name
+        return backend.asarray(_host(value, name).astype(dtype, copy=False))
 
 
 def _on_device(backend: Backend, value: Any, name: str) -> bool:
@@ -36,6 +38,7 @@ def _on_device(backend: Backend, value: Any, name: str) -> bool:
     if isinstance(value, (np.ndarray, np.generic)):
         return False
     if backend.owns(value):
+        _require_real(bool(backend.xp.isdtype(value.dtype, ("bool", "integral", "real floating"))), value, name)
         return True
     for library, is_array in LIBRARIES.items():
         if is_array(value):
@@ -49,11 +52,15 @@ def _on_device(backend: Backend, value: Any, name: str) -> bool:
 def _host(value: Any, name: str) -> HostArray:
     try:
         array = np.asarray(value)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise DataError(f"{name} can't be read as an array ({error}): give rows of equal length") from error
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{name} has the dtype {array.dtype}: it must hold real numbers; convert it first")
+    _require_real(array.dtype.kind in "biuf", array, name)
     return array
+
+
+def _require_real(real: bool, array: Array, name: str) -> None:
+    if not real:
+        raise DataError(f"{name} has the dtype {array.dtype}: it must hold real numbers; convert it first")
 
 
 def require_finite(backend: Backend, array: Array, name: str) -> Array:
@@ -61,11 +68,12 @@ def require_finite(backend: Backend, array: Array, name: str) -> Array:
     xp = backend.xp
     if bool(xp.all(xp.isfinite(array))):
         return array
-    bad = ~np.isfinite(backend.to_numpy(array))
+    host = backend.to_numpy(array)
+    bad = ~np.isfinite(host)
     first = tuple(int(i) for i in np.argwhere(bad)[0])
     raise DataError(
-        f"{name} has {int(bad.sum())} values that are NaN or infinite, the first at {list(first)}: "
-        "remove those rows or fill them in"
+        f"{name} has {int(bad.sum())} values that are NaN or infinite in {host.dtype}, the first, {host[first]}, at "
+        f"{list(first)}: remove those rows or fill them in"
     )
 
 
@@ -101,44 +109,47 @@ def targets(backend: Backend, target: Any, loss: Loss, n: int, out: Shape | None
     if array.shape[0] != n:
         raise ShapeError(f"{name} has {array.shape[0]} rows and x has {n}: give one target an example")
     if loss.target_kind == "probabilities":
-        _require_range(backend, array, 0, 1, f"{name} for {type(loss).__name__}")
+        cure = "scale them, or take a loss for any numbers such as MeanSquaredError()"
+        _require_range(backend, array, 0, 1, f"{name} for {type(loss).__name__}", cure)
     return array
 
 
 def _labels(backend: Backend, target: Any, loss: Loss, out: Shape | None, name: str) -> Array:
     kind = type(loss).__name__
-    if not _integral(backend, target, name):
-        raise DataError(f"{name} for {kind} must be integer class numbers: give {name}.astype(int) if they are")
-    array = move(backend, target, name, "int64")
-    if array.ndim != 1:
-        raise ShapeError(
-            f"{name} for {kind} must be class numbers of shape (n,); got {tuple(array.shape)}: "
-            f"give {name}.argmax(axis=-1) if the rows are one-hot"
+    on_device = _on_device(backend, target, name)
+    given = target if on_device else _host(target, name)
+    if given.ndim != 1:
+        column = given.ndim == 2 and given.shape[-1] == 1
+        cure = f"give {name}[:, 0]" if column else f"give {name}.argmax(axis=-1) if the rows are one-hot"
+        raise ShapeError(f"{name} for {kind} must be class numbers of shape (n,); got {tuple(given.shape)}: {cure}")
+    if not (backend.xp.isdtype(given.dtype, "integral") if on_device else given.dtype.kind in "iu"):
+        raise DataError(
+            f"{name} for {kind} must be integer class numbers; got {given.dtype}: give {name}.astype(int) if they are"
         )
+    array = move(backend, given, name, "int64")
     if out is not None and array.shape[0]:
-        _require_range(backend, array, 0, out[-1] - 1, f"{name} for {out[-1]} outputs")
+        cure = f"number the classes 0 to {out[-1] - 1}, or give the last layer more outputs"
+        _require_range(backend, array, 0, out[-1] - 1, f"{name} for {out[-1]} outputs", cure)
     return array
-
-
-def _integral(backend: Backend, value: Any, name: str) -> bool:
-    if _on_device(backend, value, name):
-        return bool(backend.xp.isdtype(value.dtype, "integral"))
-    return bool(_host(value, name).dtype.kind in "iu")
 
 
 def _require_rows(array: Array, loss: Loss, out: Shape | None, name: str) -> None:
     if out is not None and tuple(array.shape[1:]) != out:
         wanted = "(" + ", ".join(str(n) for n in ("n", *out)) + ")"
-        raise ShapeError(
-            f"{name} for {type(loss).__name__} must have the outputs' shape {wanted}; got {tuple(array.shape)}: "
+        cure = (
             "turn class numbers into rows with datasets.to_one_hot()"
+            if array.ndim == 1
+            else "give one column an output, or change the last layer"
+        )
+        raise ShapeError(
+            f"{name} for {type(loss).__name__} must have the outputs' shape {wanted}; got {tuple(array.shape)}: {cure}"
         )
 
 
-def _require_range(backend: Backend, array: Array, low: int, high: int, name: str) -> None:
+def _require_range(backend: Backend, array: Array, low: int, high: int, name: str, cure: str) -> None:
     found_low, found_high = float(backend.xp.min(array)), float(backend.xp.max(array))
     if found_low < low or found_high > high:
-        raise DataError(f"{name} must lie in {low} to {high}; got values from {found_low:g} to {found_high:g}")
+        raise DataError(f"{name} must lie in {low} to {high}; got {found_low:g} to {found_high:g}: {cure}")
 
 
 def weights(
@@ -153,10 +164,14 @@ def weights(
     )
     if total.shape != (n,):
         raise ShapeError(f"sample_weight must have the shape ({n},); got {total.shape}: give one number an example")
+    bad = ~(np.isfinite(total) & (total >= 0))
+    if bad.any():
+        raise DataError(
+            f"sample_weight must be finite and not negative; got {total[bad][0]} at [{bad.argmax()}]: "
+            "give 0 to leave an example out"
+        )
     if class_weight is not None:
         total = total * _weight_of_each(_class_numbers(backend.to_numpy(target), loss), class_weight, out)
-    if not np.all(np.isfinite(total)) or total.min() < 0:
-        raise DataError("sample_weight and class_weight must be finite and not negative")
     return backend.asarray(total.astype(dtype))
 
 
@@ -170,16 +185,25 @@ def _weight_of_each(
     labels: HostArray, class_weight: str | Mapping[int, float] | Sequence[float], out: Shape | None
 ) -> HostArray:
     n_classes = max(int(labels.max()) + 1, 2, out[-1] if out else 0)
-    if isinstance(class_weight, str):
-        if class_weight != "balanced":
-            raise ConfigurationError(f"class_weight={class_weight!r}: write 'balanced', a dict or a list of numbers")
+    if isinstance(class_weight, str) and class_weight == "balanced":
         counts = np.bincount(labels, minlength=n_classes)
         table = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     else:
-        table = np.ones(n_classes)
-        items = class_weight.items() if isinstance(class_weight, Mapping) else enumerate(class_weight)
-        for number, weight in items:
-            if number not in range(n_classes):
-                raise ConfigurationError(f"class_weight names class {number!r}: the classes are 0 to {n_classes - 1}")
-            table[number] = weight
+        table = _given_weights(class_weight, n_classes)
     return table[labels]
+
+
+def _given_weights(class_weight: Any, n_classes: int) -> HostArray:
+    if isinstance(class_weight, str) or not isinstance(class_weight, (Mapping, Sequence, np.ndarray)):
+        raise ConfigurationError(f"class_weight={class_weight!r}: write 'balanced', a dict or a list of numbers")
+    table = np.ones(n_classes)
+    items = class_weight.items() if isinstance(class_weight, Mapping) else enumerate(class_weight)
+    for number, weight in items:
+        if not isinstance(number, Integral) or isinstance(number, bool) or number not in range(n_classes):
+            raise ConfigurationError(f"class_weight names class {number!r}: the classes are 0 to {n_classes - 1}")
+        if not isinstance(weight, Real) or not 0.0 <= float(weight) < float("inf"):
+            raise ConfigurationError(
+                f"class_weight gives class {number} the weight {weight!r}: it must be a finite number of at least 0"
+            )
+        table[int(number)] = weight
+    return table

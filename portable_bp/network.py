@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from portable_bp import inputs
 from portable_bp.arrays import Array, HostArray, Shape
@@ -47,10 +47,12 @@ class Network:
         input_shape: Shape | None = None,
         params: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
+        if not isinstance(layers, Iterable):
+            raise ConfigurationError(f"layers={layers!r}: give a list, Network([Dense(784, 10)], loss=…)")
         self.layers, self.loss, self.seed, self.dtype = tuple(layers), loss, seed, dtype
         self._check()
         self.backend = get_backend(backend)
-        self.input_shape = self.layers[0].input_shape if input_shape is None else tuple(input_shape)
+        self.input_shape = self.layers[0].input_shape if input_shape is None else _shape(input_shape)
         self.shapes = self._shapes(self.input_shape)
         self.epoch = 0
         model = Model(self.layers, self.loss, self.seed)
@@ -110,6 +112,11 @@ class Network:
                 self._state = {"params": moved, "step": self.backend.xp.zeros((), dtype=self.backend.xp.int64)}
 
     def _moved(self, new: Sequence[Mapping[str, Any]]) -> Tree:
+        if not isinstance(new, Sequence) or not all(isinstance(own, Mapping) for own in new):
+            came = [type(own).__name__ for own in new] if isinstance(new, Sequence) else type(new).__name__
+            raise ConfigurationError(
+                f"params must be a list with one dict of arrays a layer; got {came}: see net.params"
+            )
         if len(new) != len(self.layers):
             raise ShapeError(
                 f"params has {len(new)} entries and the network {len(self.layers)} layers: give one dict a layer"
@@ -119,7 +126,9 @@ class Network:
             expected = layer.param_shapes(shape)
             got = {name: tuple(getattr(array, "shape", ())) for name, array in given.items()}
             if got != expected:
-                raise ShapeError(f"layer {number}, {type(layer).__name__}, has parameters {expected}; got {got}")
+                raise ShapeError(
+                    f"layer {number}, {type(layer).__name__}, has parameters {expected}; got {got}: give these"
+                )
             moved.append(
                 {n: inputs.move(self.backend, a, f"params[{number}][{n!r}]", self.dtype) for n, a in given.items()}
             )
@@ -134,7 +143,7 @@ class Network:
         *,
         optimizer: Optimizer | None = None,
         epochs: int = 1,
-        batch_size: int | None = 32,
+        batch_size: int | Literal["auto"] | None = "auto",
         shuffle: bool = True,
         validation: tuple[Any, Any] | None = None,
         measure_training: bool = False,
@@ -146,46 +155,35 @@ class Network:
         """Train for ``epochs`` epochs of mini-batches and return what was measured.
 
         x (n, …) and y are moved to the device once. ``optimizer`` defaults to SGD(0.01); a further fit with an equal
-        one (or none) goes on where the last one stopped, another one starts afresh. ``batch_size`` None takes the whole
-        set. ``validation`` (x, y) is measured after each epoch, the training set too with ``measure_training``.
-        ``class_weight`` is "balanced", a dict or a list by class number; ``sample_weight`` (n,). ``progress`` None
-        shows a bar where stderr is a terminal.
+        one (or none) goes on where the last one stopped, another one starts afresh. ``batch_size`` None takes the
+        whole set, "auto" 32 examples or the whole set where that is smaller. ``validation`` (x, y) is measured after
+        each epoch, the training set too with ``measure_training``. ``class_weight`` is "balanced", a dict or a list by
+        class number; ``sample_weight`` (n,). ``progress`` None shows a bar where stderr is a terminal.
 
         Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError where the loss
         stops being finite; the parameters are then those of the last good epoch.
         """
         if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
             raise ConfigurationError(f"epochs={epochs!r}: it must be a whole number of at least 1")
+        told = _callbacks(callbacks)
         with self.backend.activate():
-            run = self._run(
-                x, y, batch_size, shuffle, validation, measure_training, class_weight, sample_weight, optimizer
-            )
+            data = self.batch(x, y)
+            out = self._shapes(tuple(data[0].shape[1:]))[-1]
+            weight = inputs.weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
+            measured = self._measured(data if measure_training else None, validation)
+            batches = Batches.of(data[0].shape[0], batch_size, shuffle)
+            self._use(optimizer)
+            accuracy = all(self._has_classes(part[1]) for part in measured.values())
+            trained = data if weight is None else (*data, weight)
+            run = Run(self.backend, self.model, self._epoch, trained, batches, measured, accuracy)
             show = sys.stderr.isatty() if progress is None else progress
-            return self._train(run, epochs, [*([ProgressBar()] if show else []), *callbacks])
+            return self._train(run, epochs, [*([ProgressBar()] if show else []), *told])
 
-    def _run(
-        self,
-        x: Any,
-        y: Any,
-        batch_size: int | None,
-        shuffle: bool,
-        validation: tuple[Any, Any] | None,
-        measure_training: bool,
-        class_weight: Any,
-        sample_weight: Any,
-        optimizer: Optimizer | None,
-    ) -> Run:
-        data = self.batch(x, y)
-        out = self._shapes(tuple(data[0].shape[1:]))[-1]
-        weight = inputs.weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
-        measured = {"training": data} if measure_training else {}
-        if validation is not None:
-            measured["validation"] = self.batch(*_pair(validation), "validation ")
-        batches = Batches(data[0].shape[0], data[0].shape[0] if batch_size is None else batch_size, shuffle)
-        self._use(optimizer)
-        accuracy = all(self._has_classes(part[1]) for part in measured.values())
-        trained = data if weight is None else (*data, weight)
-        return Run(self.backend, self.model, self._epoch, trained, batches, measured, accuracy)
+    def _measured(self, training: Batch | None, validation: tuple[Any, Any] | None) -> dict[str, Batch]:
+        measured = {} if training is None else {"training": training}
+        if validation is None:
+            return measured
+        return {**measured, "validation": self.batch(*_pair(validation), "validation ")}
 
     def _train(self, run: Run, epochs: int, callbacks: list[Callback]) -> History:
         history = History()
@@ -203,7 +201,7 @@ class Network:
 
     def _use(self, optimizer: Optimizer | None) -> None:
         """Take ``optimizer`` with a fresh state, unless it equals the one in use."""
-        wanted = optimizer or self._optimizer or SGD()
+        wanted = optimizer if optimizer is not None else self._optimizer or SGD()
         if not isinstance(wanted, Optimizer):
             raise ConfigurationError(f"optimizer={wanted!r} is no optimizer: give an instance such as Adam(1e-3)")
         if wanted == self._optimizer:
@@ -304,5 +302,20 @@ def _pair(validation: Any) -> tuple[Any, Any]:
     try:
         x, y = validation
     except (TypeError, ValueError):
-        raise ConfigurationError("validation must be a pair (x, y)") from None
+        got = f"{len(validation)} parts" if isinstance(validation, (tuple, list)) else type(validation).__name__
+        raise ConfigurationError(f"validation must be a pair (x, y); got {got}: give both, validation=(x, y)") from None
     return x, y
+
+
+def _shape(given: Any) -> Shape:
+    sizes = given if isinstance(given, (tuple, list)) else []
+    if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
+        raise ConfigurationError(f"input_shape={given!r}: give one input's shape, whole numbers such as (28, 28)")
+    return tuple(sizes)
+
+
+def _callbacks(given: Any) -> list[Callback]:
+    listed = list(given) if isinstance(given, Iterable) else given
+    if not isinstance(listed, list) or not all(isinstance(callback, Callback) for callback in listed):
+        raise ConfigurationError(f"callbacks={listed!r}: give a list of instances such as [EarlyStopping()]")
+    return listed

@@ -22,7 +22,7 @@ class Schedule(ABC):
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, Schedule):
+            if isinstance(value, Schedule) and field.name == "then":
                 continue
             at_least = 1 if field.name in ("steps", "every") else 0
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not at_least <= value < float("inf"):

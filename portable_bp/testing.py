@@ -152,7 +152,7 @@ def check_loss(loss: Loss, *, backend: str | Backend = "numpy", seed: int = 0) -
     """Check a loss on a backend.
 
     Its gradient against central differences of its value (float64), with and without weights; both against NumPy's;
-    that a weight of 2 counts a row twice; that K networks at once are K separate ones; that no argument is written into.
+    that a weight of 2 counts a row twice; that K networks at once are K separate ones; that no argument is changed.
     """
     place = get_backend(backend)
     with place.activate():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from math import isfinite
 from time import perf_counter
+from typing import Literal
 
 from portable_bp.arrays import Array
 from portable_bp.backend import Backend, Batch, Epoch, State
@@ -34,6 +35,13 @@ class Batches:
                 f"batch_size={self.size!r}: it must be a whole number from 1 to the set's {self.n}, "
                 "or None for the whole set"
             )
+
+    @classmethod
+    def of(cls, n: int, size: int | Literal["auto"] | None, shuffle: bool) -> Batches:
+        """Cut n examples into batches of ``size``; None is the whole set, "auto" 32 or the whole set if smaller."""
+        if size == "auto":
+            return cls(n, min(n, 32), shuffle)
+        return cls(n, n if size is None else size, shuffle)
 
     @property
     def sizes(self) -> list[int]:
@@ -65,7 +73,7 @@ def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accura
     xp, n = backend.xp, data[0].shape[0]
     loss, correct = [], []
     for start in range(0, n, EVALUATED_AT_ONCE):
-        part = tuple(array[start : start + EVALUATED_AT_ONCE, ...] for array in data)
+        part = tuple(array[start : min(start + EVALUATED_AT_ONCE, n), ...] for array in data)
         y, _ = model.forward(xp, params, part[0])
         value, _ = model.loss.forward(xp, y, *part[1:])
         loss.append(value * (part[0].shape[0] if model.loss.averages else 1))

@@ -6,6 +6,7 @@ standard (on its default and on its simulated second device), and NumPy arrays t
 """
 
 import os
+from collections import Counter
 
 import array_api_compat.numpy
 import numpy as np
@@ -33,6 +34,9 @@ class StrictBackend(bp.Backend):
 
     def to_numpy(self, array):
         return np.array(array.to_device(self._library.Device("CPU_DEVICE"))._array)
+
+    def activate(self):
+        return bp.get_backend("numpy").activate()
 
     def owns(self, array):
         return isinstance(array, self._library._array_object.Array) and array.device == self._device
@@ -65,6 +69,9 @@ class ReadOnlyBackend(bp.Backend):
     def to_numpy(self, array):
         return np.array(array)
 
+    def activate(self):
+        return bp.get_backend("numpy").activate()
+
     def owns(self, array):
         return isinstance(array, (np.ndarray, np.generic))
 
@@ -91,3 +98,10 @@ def backend_or_skip(spec):
 @pytest.fixture(params=SPECS, scope="session")
 def backend(request):
     return backend_or_skip(request.param)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say once, not once a test, why tests were skipped."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
+    for reason, number in reasons.items():
+        terminalreporter.write_line(f"{number} skipped: {reason.removeprefix('Skipped: ')}")

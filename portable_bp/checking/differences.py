@@ -124,8 +124,9 @@ def compare_with_differences(
 
 
 def _compare_pending(objective: Objective, point: Point, gradients: Point, name: str, comparison: Comparison) -> None:
-    if comparison.pending and gradients[name].shape != point[name].shape:
-        raise GradientError(f"the gradient of {name} has the shape {gradients[name].shape}, not {point[name].shape}")
+    got = gradients[name].shape if name in gradients else "nothing"
+    if got != point[name].shape:
+        raise GradientError(f"the gradient of {name} must have the shape {point[name].shape}; backward gave {got}")
     crossed = []
     for at in comparison.pending:
         numeric = central_difference(objective.value, point, name, at)

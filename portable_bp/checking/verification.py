@@ -30,7 +30,7 @@ def verify_backends(
     """Compute every case on every backend and hold it to NumPy's result.
 
     ``backends`` None takes all that are installed. One dict a case, backend and dtype, with the keys case, backend,
-    dtype, difference (largest difference from NumPy's arrays, or None), tolerance, ok and message. A backend that can't run
+    dtype, difference (largest from NumPy's arrays, or None), tolerance, ok and message. A backend that can't run
     gives one row, with its message. Gradients for layers and losses; the parameters after 4 steps for optimizers.
     """
     rows: list[dict[str, Any]] = []

@@ -37,6 +37,13 @@ class Dense(Layer):
         for name, n in (("n_in", self.n_in), ("n_out", self.n_out)):
             if not isinstance(n, int) or isinstance(n, bool) or n < 1:
                 raise ConfigurationError(f"Dense got {name}={n!r}: it must be a whole number of at least 1")
+        if not isinstance(self.bias, bool):
+            raise ConfigurationError(
+                f"Dense got bias={self.bias!r}: write True or False; weight_init= takes initializers"
+            )
+        for name, init in (("weight_init", self.weight_init), ("bias_init", self.bias_init)):
+            if not isinstance(init, Initializer):
+                raise ConfigurationError(f"Dense got {name}={init!r}: give an instance such as He()")
 
     def init(self, stream: Stream, shape: Shape | None) -> dict[str, HostArray]:
         draw = {"weight": self.weight_init, "bias": self.bias_init}

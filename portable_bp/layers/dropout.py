@@ -10,7 +10,7 @@ from portable_bp.philox import Draw
 
 @dataclass(frozen=True)
 class Dropout(StochasticLayer):
-    """Inverted dropout: y = x · m / (1 - rate) while training, m = 1 with probability 1 - rate, else 0; y = x otherwise.
+    """Inverted dropout: while training y = x · m / (1 - rate), m = 1 with probability 1 - rate or 0; else y = x.
 
     Elementwise, any shape. The mask is a function of (seed, layer, step) alone, by integer comparison of
     counter-based random words: the same bits on every backend, and the same after a resume.
@@ -23,9 +23,9 @@ class Dropout(StochasticLayer):
     rate: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.rate < 1.0:
+        if not (isinstance(self.rate, (int, float)) and 0.0 <= self.rate < 1.0):
             raise ConfigurationError(
-                f"Dropout got rate={self.rate!r}: the share dropped must be at least 0 and below 1"
+                f"Dropout got rate={self.rate!r}: the share dropped must be a Python number of at least 0 and below 1"
             )
 
     def forward(self, xp: Namespace, params: Params, x: Array, draw: Draw | None = None) -> tuple[Array, Array | None]:

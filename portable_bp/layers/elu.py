@@ -22,8 +22,8 @@ class ELU(Layer):
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.alpha < float("inf"):
-            raise ConfigurationError(f"ELU got alpha={self.alpha!r}: it must be a positive finite number")
+        if not (isinstance(self.alpha, (int, float)) and 0.0 < self.alpha < float("inf")):
+            raise ConfigurationError(f"ELU got alpha={self.alpha!r}: it must be a positive finite Python number")
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, tuple[Array, Array]]:
         below = self.alpha * xp.expm1(xp.minimum(x, xp.zeros_like(x)))  # min: eˣ of a large x would overflow unused

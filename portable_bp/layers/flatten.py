@@ -21,9 +21,9 @@ class Flatten(Layer):
     axes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.axes is not None and self.axes < 1:
+        if self.axes is not None and not (isinstance(self.axes, int) and self.axes >= 1):
             raise ConfigurationError(
-                f"Flatten got axes={self.axes!r}: it must be at least 1, or None for all but the first"
+                f"Flatten got axes={self.axes!r}: it must be at least 1 and whole, or None for all but the first"
             )
 
     def output_shape(self, shape: Shape | None) -> Shape | None:

@@ -41,8 +41,10 @@ class LeakyReLU(Layer):
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.slope < 1.0:
-            raise ConfigurationError(f"LeakyReLU got slope={self.slope!r}: it must be at least 0 and below 1")
+        if not (isinstance(self.slope, (int, float)) and 0.0 <= self.slope < 1.0):
+            raise ConfigurationError(
+                f"LeakyReLU got slope={self.slope!r}: it must be a Python number of at least 0 and below 1"
+            )
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, Array]:
         return xp.where(x > 0, x, self.slope * x), x

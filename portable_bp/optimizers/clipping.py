@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from portable_bp.arrays import Array, Namespace
-from portable_bp.optimizers.optimizer import Optimizer, OptimizerState, Tree, dtype_of, each
+from portable_bp.optimizers.optimizer import Optimizer, OptimizerState, Tree, dtype_of, each, require_inner
 from portable_bp.schedules import Hyperparameter, require, value_at
 
 
@@ -22,6 +22,7 @@ class ClipByGlobalNorm(Optimizer):
     max_norm: Hyperparameter
 
     def __post_init__(self) -> None:
+        require_inner(self, self.inner)
         require(self, "max_norm", positive=True)
 
     def init(self, xp: Namespace, params: Tree) -> OptimizerState:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from portable_bp.arrays import Array, Namespace, Params
+from portable_bp.errors import ConfigurationError
 
 Tree: TypeAlias = list[Params]
 """One dict of arrays a layer: parameters, gradients, or an optimizer's averages of them."""
@@ -30,6 +31,12 @@ class Optimizer(ABC):
     @abstractmethod
     def update(self, xp: Namespace, params: Tree, grads: Tree, state: OptimizerState) -> tuple[Tree, OptimizerState]:
         """Return the parameters and the state after one update."""
+
+
+def require_inner(wrapper: Optimizer, inner: object) -> None:
+    """Refuse a wrapper around what is no optimizer."""
+    if not isinstance(inner, Optimizer):
+        raise ConfigurationError(f"{type(wrapper).__name__} got inner={inner!r}: give an optimizer such as SGD(0.1)")
 
 
 def each(rule: Callable[..., Array], *trees: Tree) -> Tree:

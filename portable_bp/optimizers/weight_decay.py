@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from portable_bp.arrays import Namespace
-from portable_bp.optimizers.optimizer import Optimizer, OptimizerState, Tree, dtype_of
+from portable_bp.errors import ConfigurationError
+from portable_bp.optimizers.optimizer import Optimizer, OptimizerState, Tree, dtype_of, require_inner
 from portable_bp.schedules import Hyperparameter, require, value_at
 
 DECAYED = "weight"
@@ -27,6 +28,7 @@ class L2(Optimizer):
     strength: Hyperparameter
 
     def __post_init__(self) -> None:
+        require_inner(self, self.inner)
         require(self, "strength")
 
     def init(self, xp: Namespace, params: Tree) -> OptimizerState:
@@ -54,6 +56,12 @@ class DecoupledWeightDecay(Optimizer):
     strength: Hyperparameter
 
     def __post_init__(self) -> None:
+        require_inner(self, self.inner)
+        if not hasattr(self.inner, "learning_rate"):
+            raise ConfigurationError(
+                f"DecoupledWeightDecay got inner={self.inner!r}, which has no learning_rate: put the decay "
+                "inside, around the rule, and the other wrapper outside"
+            )
         require(self, "strength")
 
     def init(self, xp: Namespace, params: Tree) -> OptimizerState:

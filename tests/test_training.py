@@ -1,0 +1,206 @@
+"""The loop around the step: batches, what is measured, what is moved, and that every backend does the same."""
+
+import numpy as np
+import pytest
+
+import portable_bp as bp
+from portable_bp.training import Batches
+
+NOISE = np.random.default_rng(0)
+X = NOISE.normal(size=(50, 4))
+LABELS = (X[:, 0] + X[:, 1] ** 2 > 0.5).astype(int)
+
+
+def network(backend="numpy", *, layers=None, loss=None, **options):
+    layers = layers or [bp.Dense(4, 8), bp.Tanh(), bp.Dense(8, 2)]
+    return bp.Network(layers, loss or bp.SoftmaxCrossEntropy(), backend=backend, **{"dtype": "float64", **options})
+
+
+class Counting(bp.Backend):
+    """Another backend, with its transfers counted."""
+
+    def __init__(self, inner):
+        self.inner, self.name, self.device, self.xp = inner, inner.name, inner.device, inner.xp
+        self.to_device = self.to_host = 0
+
+    def asarray(self, host):
+        self.to_device += 1
+        return self.inner.asarray(host)
+
+    def to_numpy(self, array):
+        self.to_host += 1
+        return self.inner.to_numpy(array)
+
+    def owns(self, array):
+        return self.inner.owns(array)
+
+    def activate(self):
+        return self.inner.activate()
+
+    def compile(self, step):
+        return self.inner.compile(step)
+
+
+def test_an_epoch_costs_one_transfer_in_each_direction(backend):
+    def transfers(epochs):
+        counting = Counting(backend)
+        net = network(counting)
+        net.fit(X, LABELS, epochs=epochs, batch_size=8, validation=(X, LABELS), measure_training=True, progress=False)
+        return counting.to_device, counting.to_host
+
+    (to_device, to_host), (more_to_device, more_to_host) = transfers(1), transfers(4)
+    assert more_to_device - to_device == 3  # the order of each further epoch
+    assert more_to_host - to_host == 3  # everything measured in each further epoch
+
+
+@pytest.mark.parametrize("batch_size", [7, 25, 50, None])
+def test_every_example_is_used_once_an_epoch(batch_size):
+    backend = bp.get_backend("numpy")
+    batches = Batches(50, batch_size or 50, shuffle=True)
+    rows = np.concatenate([order.ravel() for order in batches.orders(backend, seed=0, epoch=1)])
+    assert sorted(rows) == list(range(50))
+    assert sum(batches.sizes) == 50
+    assert (list(rows) == list(range(50))) == (batch_size in (50, None))
+
+
+def test_orders_change_from_epoch_to_epoch_and_with_the_seed_and_are_the_same_on_every_backend(backend):
+    batches = Batches(20, 20 // 2, shuffle=True)
+
+    def rows(place, seed, epoch):
+        return place.to_numpy(batches.orders(place, seed, epoch)[0]).tolist()
+
+    numpy = bp.get_backend("numpy")
+    assert rows(backend, 0, 1) == rows(numpy, 0, 1)
+    assert rows(backend, 0, 1) != rows(backend, 0, 2)
+    assert rows(backend, 0, 1) != rows(backend, 1, 1)
+
+
+def test_training_takes_the_same_way_on_every_backend(backend):
+    layers = [bp.Dense(4, 8), bp.Dropout(0.2), bp.Tanh(), bp.Dense(8, 2)]
+    options = {"optimizer": bp.Adam(0.01), "epochs": 3, "batch_size": 8, "validation": (X, LABELS)}
+    here, reference = network(backend, layers=layers), network(layers=layers)
+    history, expected = here.fit(X, LABELS, **options), reference.fit(X, LABELS, **options)
+    for name in ("loss", "validation_loss", "validation_accuracy"):
+        assert history[name] == pytest.approx(expected[name], rel=1e-10), name
+    for own, other in zip(here.params, reference.params, strict=True):
+        for name, array in own.items():
+            np.testing.assert_allclose(backend.to_numpy(array), other[name], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("loss", [bp.SoftmaxCrossEntropy(), bp.SoftmaxCrossEntropy(reduction="sum")], ids=str)
+def test_the_loss_of_an_epoch_is_the_mean_over_examples_also_with_an_unequal_last_batch(loss):
+    net = network(loss=loss)
+    before = net.evaluate(X, LABELS)["loss"]
+    history = net.fit(X, LABELS, optimizer=bp.SGD(0.0), batch_size=7, validation=(X, LABELS), measure_training=True)
+    for name in ("loss", "training_loss", "validation_loss"):
+        assert history[name] == pytest.approx([before], rel=1e-13), name
+
+
+def test_one_full_batch_step_of_sgd_is_theta_minus_eta_times_gradient():
+    net, still = network(), network()
+    _, grads = still.gradients(X, LABELS)
+    net.fit(X, LABELS, optimizer=bp.SGD(0.3), batch_size=None)
+    for after, before, grad in zip(net.params, still.params, grads, strict=True):
+        for name in before:
+            np.testing.assert_allclose(after[name], before[name] - 0.3 * grad[name], rtol=1e-13)
+
+
+def test_sample_weights_count_examples_more_than_once():
+    weight = np.ones(50)
+    weight[:10] = 3
+    repeated = np.concatenate([np.arange(50), np.arange(10), np.arange(10)])
+    loss = bp.SoftmaxCrossEntropy(reduction="sum")
+    weighted, copied = network(loss=loss), network(loss=loss)
+    weighted.fit(X, LABELS, sample_weight=weight, optimizer=bp.SGD(0.01), batch_size=None)
+    copied.fit(X[repeated], LABELS[repeated], optimizer=bp.SGD(0.01), batch_size=None)
+    np.testing.assert_allclose(weighted.params[0]["weight"], copied.params[0]["weight"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("class_weight", [{1: 3.0}, [1.0, 3.0]], ids=str)
+def test_class_weights_are_sample_weights_by_class(class_weight):
+    by_class, by_sample = network(), network()
+    by_class.fit(X, LABELS, class_weight=class_weight, optimizer=bp.SGD(0.1))
+    by_sample.fit(X, LABELS, sample_weight=np.where(LABELS == 1, 3.0, 1.0), optimizer=bp.SGD(0.1))
+    assert np.array_equal(by_class.params[0]["weight"], by_sample.params[0]["weight"])
+
+
+def test_balanced_class_weights_give_every_class_the_same_total():
+    balanced, by_sample = network(), network()
+    balanced.fit(X, LABELS, class_weight="balanced", optimizer=bp.SGD(0.1))
+    counts = np.bincount(LABELS)
+    by_sample.fit(X, LABELS, sample_weight=(50 / (2 * counts))[LABELS], optimizer=bp.SGD(0.1))
+    np.testing.assert_allclose(balanced.params[0]["weight"], by_sample.params[0]["weight"], rtol=1e-13)
+
+
+def test_fitting_twice_goes_on_where_the_first_fit_stopped():
+    whole, parts = network(), network()
+    whole.fit(X, LABELS, optimizer=bp.Adam(0.01), epochs=5, batch_size=8)
+    parts.fit(X, LABELS, optimizer=bp.Adam(0.01), epochs=2, batch_size=8)
+    history = parts.fit(X, LABELS, epochs=3, batch_size=8)
+    assert history["epoch"] == [3, 4, 5]
+    assert np.array_equal(whole.params[0]["weight"], parts.params[0]["weight"])
+
+
+def test_another_optimizer_starts_afresh():
+    net = network()
+    net.fit(X, LABELS, optimizer=bp.Adam(0.01), epochs=2)
+    before = net.params[0]["weight"]
+    _, grads = net.gradients(X, LABELS)
+    net.fit(X, LABELS, optimizer=bp.Adam(0.02), batch_size=None)
+    step = before - net.params[0]["weight"]  # the first step of Adam has the length of the rate in every direction
+    np.testing.assert_allclose(step, 0.02 * np.sign(grads[0]["weight"]), rtol=1e-4)
+
+
+def test_dropout_draws_while_training_and_rests_in_predictions():
+    net = network(layers=[bp.Dense(4, 8), bp.Dropout(0.5), bp.Dense(8, 2)])
+    assert np.array_equal(net.predict(X), net.predict(X))
+    other = network(layers=[bp.Dense(4, 8), bp.Identity(), bp.Dense(8, 2)])
+    assert np.array_equal(net.predict(X), other.predict(X))
+    for one in (net, other):
+        one.fit(X, LABELS, batch_size=None)
+    assert not np.allclose(net.params[0]["weight"], other.params[0]["weight"])
+
+
+def test_a_run_that_overflows_stops_with_the_step_and_keeps_the_last_good_parameters(backend):
+    """E2: without activation functions and with too large a rate, squared error overflows."""
+    x, y = bp.datasets.linear()
+    layers = [bp.Dense(2, 8), bp.Dense(8, 8), bp.Dense(8, 1)]
+    net = network(backend, layers=layers, loss=bp.HalfSquaredError(), dtype="float32")
+    with pytest.raises(bp.NonFiniteError, match=r"the loss of step \d+ in epoch \d+ is (inf|nan): training diverged"):
+        net.fit(x, y, optimizer=bp.SGD(0.5), epochs=100, batch_size=None)
+    assert all(np.all(np.isfinite(backend.to_numpy(a))) for layer in net.params for a in layer.values())
+
+
+def test_columns_are_those_that_were_asked_for():
+    columns = list(network().fit(X, LABELS).columns)
+    assert columns == ["epoch", "loss", "seconds"]
+    measured = network().fit(X, LABELS, validation=(X, LABELS), measure_training=True).columns
+    words = ["training_loss", "training_accuracy", "validation_loss", "validation_accuracy"]
+    assert list(measured) == ["epoch", "loss", *words, "seconds"]
+
+
+def test_targets_that_are_no_classes_have_no_accuracy():
+    net = network(layers=[bp.Dense(4, 2)], loss=bp.MeanSquaredError())
+    assert list(net.fit(X, X[:, :2], validation=(X, X[:, :2])).columns) == [
+        "epoch",
+        "loss",
+        "validation_loss",
+        "seconds",
+    ]
+    with pytest.raises(bp.DataError, match="score"):
+        net.score(X, X[:, :2])
+
+
+def test_large_sets_are_measured_in_parts(monkeypatch, backend):
+    net = network(backend)
+    whole = net.evaluate(X, LABELS)
+    monkeypatch.setattr("portable_bp.training.EVALUATED_AT_ONCE", 7)
+    assert net.evaluate(X, LABELS) == pytest.approx(whole, rel=1e-13)
+
+
+def test_the_readme_s_network_learns_xor_on_every_backend(backend):
+    x, y = bp.datasets.xor()
+    layers = [bp.Dense(2, 8), bp.Tanh(), bp.Dense(8, 1)]
+    net = network(backend, layers=layers, loss=bp.BinaryCrossEntropy(), dtype="float32")
+    net.fit(x, y, optimizer=bp.Adam(0.05), epochs=150, batch_size=None)
+    assert net.score(x, y) == 1.0
