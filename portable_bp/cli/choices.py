@@ -1,0 +1,15 @@
+"""Options whose values are names."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from portable_bp.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+def choose(option: str, value: str, table: Mapping[str, T]) -> T:
+    """Look a name up, and refuse one that isn't in the table."""
+    if value not in table:
+        raise ConfigurationError(f"{option} {value!r}: write one of {', '.join(table)}")
+    return table[value]

@@ -1,0 +1,139 @@
+"""``portable-bp predict``: classes for a file of examples."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import portable_bp as bp
+from portable_bp.cli.printing import as_json, print_table
+from portable_bp.errors import DataError, FileError
+
+SHOWN = 20
+"""Rows shown on a terminal."""
+WHITE = 255
+"""Largest byte: images of bytes are scaled to 0 to 1, as the image sets are for training."""
+COLUMNS = ("row", "class", "confidence")
+
+Prediction = tuple[int, int, float]
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model.safetensors.")],
+    file: Annotated[Path, typer.Argument(help="Examples, one a row: .npy, .csv, or an IDX file of images.")],
+    backend: Annotated[str, typer.Option(help="Such as numpy, cupy, cupy:1, torch:cuda:0, jax.")] = "numpy",
+    output: Annotated[Path | None, typer.Option(help="Write all rows to this CSV file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Classify the examples in a file.
+
+    The confidence in a class is the network's output for it: a probability, where the loss was a cross-entropy.
+    """
+    net = bp.load(model, backend=backend)
+    rows = classify(net, examples(net, file))
+    if output is not None:
+        write_csv(output, rows)
+    if json:
+        report = {"model": str(model), "file": str(file), "backend": net.backend.spec}
+        print(as_json({**report, "predictions": [dict(zip(COLUMNS, row, strict=True)) for row in rows]}))
+    elif output is None:
+        _show(rows)
+    else:
+        print(f"{len(rows)} predictions in {output}")
+
+
+def classify(net: bp.Network, x: Any) -> list[Prediction]:
+    """Number, class and confidence of every row of x; a single output p speaks for class 1, and 1 - p for class 0."""
+    outputs, classes = net.predict(x), net.classify(x)
+    confidences = outputs.max(axis=-1)
+    if outputs.shape[-1] == 1:
+        confidences = (classes == 1) * outputs[:, 0] + (classes == 0) * (1 - outputs[:, 0])
+    return [(row, int(k), float(p)) for row, (k, p) in enumerate(zip(classes, confidences, strict=True))]
+
+
+def examples(net: bp.Network, file: Path) -> Any:
+    """Read a file's examples in the shape that the network takes; images of bytes are scaled to 0 to 1."""
+    x = READERS.get(file.suffix.lower(), read_idx)(file)
+    if x.dtype == "uint8":
+        x = x.astype("float32") / WHITE
+    flat = net.input_shape is not None and len(net.input_shape) == 1
+    return x.reshape(len(x), -1) if flat and x.ndim > 2 else x
+
+
+def read_npy(file: Path) -> Any:
+    """Read a NumPy file; pickled objects, which could run code, are refused."""
+    import numpy as np
+
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError(
+            f"{str(file)!r} can't be read as .npy ({error}): give an array written by numpy.save"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise FileError(f"{str(file)!r} holds several arrays (.npz): give one array written by numpy.save")
+    return array
+
+
+def read_csv(file: Path) -> Any:
+    """Read rows of numbers separated by commas, with or without a header line."""
+    import numpy as np
+
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as text:
+            rows = [row for row in csv.reader(text) if row]
+    except (OSError, ValueError, csv.Error) as error:
+        raise FileError(f"{str(file)!r} can't be read as .csv ({error}): give rows of numbers") from error
+    rows = rows[_header_lines(rows) :]
+    widths = sorted({len(row) for row in rows})
+    if len(widths) != 1:
+        held = f"rows of {', '.join(map(str, widths))} values" if widths else "no row of numbers"
+        raise DataError(f"{str(file)!r} holds {held}: give rows of equally many numbers")
+    try:
+        return np.asarray(rows, dtype=float)
+    except ValueError as error:
+        raise DataError(f"{str(file)!r} has values that aren't numbers ({error}): remove or encode them") from error
+
+
+def _header_lines(rows: list[list[str]]) -> int:
+    try:
+        return 0 if not rows or [float(word) for word in rows[0]] else 1
+    except ValueError:
+        return 1
+
+
+def read_idx(file: Path) -> Any:
+    """Read an IDX file, such as MNIST's images."""
+    return bp.datasets.read_idx(file)
+
+
+READERS = {".npy": read_npy, ".csv": read_csv}
+
+
+def write_csv(path: Path, rows: Iterable[Prediction]) -> None:
+    """Write the predictions under a temporary name, and give the file its own name once it is whole."""
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as unfinished:
+            whole = Path(unfinished, path.name)
+            with whole.open("w", newline="") as file:
+                csv.writer(file).writerows([COLUMNS, *rows])
+            os.replace(whole, path)
+    except OSError as error:
+        raise FileError(
+            f"{str(path)!r} can't be written ({error.strerror}): name another file with --output"
+        ) from error
+
+
+def _show(rows: list[Prediction]) -> None:
+    shown = SHOWN if sys.stdout.isatty() else len(rows)
+    print_table(COLUMNS, ((str(row), str(k), f"{p:.4f}") for row, k, p in islice(rows, shown)))
+    if len(rows) > shown:
+        print(f"… and {len(rows) - shown} more rows: see them all with --json or --output FILE.csv")

@@ -1,0 +1,69 @@
+"""``portable-bp train``: train a network and keep what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portable_bp.cli.folder import claimed, dated, fill
+from portable_bp.cli.printing import as_json
+from portable_bp.cli.recipe import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, resolve
+from portable_bp.cli.tasks import TASKS
+from portable_bp.cli.training_run import carry_out
+
+
+def train(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(help=", ".join(TASKS))],
+    hidden: Annotated[
+        str | None, typer.Option(help="Sizes of the hidden layers, such as 128,32; '' for none. [default: by dataset]")
+    ] = None,
+    activation: Annotated[str, typer.Option(help=f"Behind each hidden layer: {', '.join(ACTIVATIONS)}.")] = "relu",
+    output_activation: Annotated[
+        str | None, typer.Option(help="Behind the last layer, for the squared errors. [default: none]")
+    ] = None,
+    dropout: Annotated[float, typer.Option(help="Share of hidden outputs dropped while training.")] = 0.0,
+    loss: Annotated[str | None, typer.Option(help=f"{', '.join(LOSSES)}. [default: by dataset]")] = None,
+    reduction: Annotated[str | None, typer.Option(help="Of the cross-entropies: mean or sum. [default: mean]")] = None,
+    optimizer: Annotated[str, typer.Option(help=f"{', '.join(OPTIMIZERS)}.")] = "adam",
+    rate: Annotated[
+        float | None, typer.Option(help="Learning rate. [default: by dataset with adam, else the optimizer's own]")
+    ] = None,
+    l2: Annotated[float | None, typer.Option(help="Strength λ of the penalty (λ/2) Σ W².")] = None,
+    clip: Annotated[float | None, typer.Option(help="Largest global norm of a gradient.")] = None,
+    init: Annotated[
+        str | None, typer.Option(help=f"{', '.join(INITIALIZERS)}. [default: he for relu and its kin, else xavier]")
+    ] = None,
+    bias: Annotated[bool, typer.Option(help="Whether the layers have biases.")] = True,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set. [default: by dataset]")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Examples a step. [default: 128 for the image sets, else the whole set]")
+    ] = None,
+    train_size: Annotated[int | None, typer.Option(help="Train on the first N examples only.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after N epochs without a better validation loss; keep the best epoch.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides initial weights, batch orders and dropout masks.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    backend: Annotated[str, typer.Option(help="Such as numpy, cupy, cupy:1, torch:cuda:0, jax.")] = "numpy",
+    data: Annotated[str | None, typer.Option(help="Folder with the four IDX files of an image set.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the results. [default: runs/DATASET-YYYYmmdd-HHMMSS]")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Train a network on a dataset.
+
+    The configuration, history.csv, curves.png and model.safetensors go to a folder of their own.
+    """
+    options = {name: value for name, value in context.params.items() if name not in ("output", "json")}
+    recipe = resolve(options)
+    folder = output or dated(dataset)
+    with claimed(folder):
+        run = carry_out(recipe, quiet=json)
+        writers = run.writers()
+        fill(folder, writers)
+    report = {**run.summary(), "folder": str(folder), "files": list(writers)}
+    print(as_json(report) if json else "\n".join(run.lines(folder)))
