@@ -71,7 +71,7 @@ class FakeCuda:
         self.cuda = self.runtime = self
         self.devices = devices
 
-    def getDeviceCount(self):  # noqa: N802 (CUDA's name)
+    def getDeviceCount(self):
         if self.devices is None:
             raise self.CUDARuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient\nmore")
         return self.devices

@@ -248,6 +248,14 @@ def terminal_as_stderr(monkeypatch):
     return fake
 
 
+def assert_threads_end(before):
+    """The bar's thread is told to stop but not waited for, so that it may need a moment."""
+    left = set(threading.enumerate()) - before
+    for thread in left:
+        thread.join(timeout=5)
+    assert not any(thread.is_alive() for thread in left)
+
+
 BARS = {
     "given as callback": {"callbacks": [bp.ProgressBar()], "progress": False},
     "asked for": {"progress": True},
@@ -261,7 +269,7 @@ def test_a_progress_bar_draws_on_a_terminal_and_leaves_no_thread_behind(monkeypa
     network().fit(X, LABELS, epochs=3, **options)
     assert "3/3" in terminal.getvalue()
     assert "loss" in terminal.getvalue()
-    assert set(threading.enumerate()) <= before
+    assert_threads_end(before)
 
 
 def test_a_progress_bar_ends_with_a_training_that_fails(monkeypatch):
@@ -269,7 +277,7 @@ def test_a_progress_bar_ends_with_a_training_that_fails(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         network().fit(X, LABELS, epochs=3, progress=True, callbacks=[Failing()])
     assert "1/3" in terminal.getvalue()
-    assert set(threading.enumerate()) <= before
+    assert_threads_end(before)
 
 
 def test_no_progress_bar_is_drawn_where_none_is_wanted(monkeypatch):

@@ -43,7 +43,9 @@ def test_the_streams_of_two_named_parts_differ():
 
 
 def test_keys_are_128_bits_and_differ_from_place_to_place():
-    places = [(s, p, k, t) for s in range(-3, 4) for p in ("init", "order", "init/1") for k in range(12) for t in (0, 1, 12)]
+    places = [
+        (s, p, k, t) for s in range(-3, 4) for p in ("init", "order", "init/1") for k in range(12) for t in (0, 1, 12)
+    ]
     keys = {stream_key(*place) for place in places}
     assert len(keys) == len(places)
     assert 2**120 < max(keys) < 2**128

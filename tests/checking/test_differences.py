@@ -34,8 +34,8 @@ def wrong_dense(change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda grads: {**grads, "weight": 1.00001 * grads["weight"]}, "Wrong +2.weight"),
-        (lambda grads: {**grads, "bias": 0 * grads["bias"]}, "Wrong +2.bias"),
+        (lambda grads: {**grads, "weight": 1.00001 * grads["weight"]}, r"Wrong +2\.weight"),
+        (lambda grads: {**grads, "bias": 0 * grads["bias"]}, r"Wrong +2\.bias"),
     ],
 )
 def test_a_wrong_gradient_raises_with_layer_array_and_worst_element(change, words):
@@ -49,7 +49,7 @@ def test_a_wrong_gradient_raises_with_layer_array_and_worst_element(change, word
 def test_a_wrong_gradient_of_the_loss_is_found(monkeypatch):
     backward = bp.MeanSquaredError.backward
     monkeypatch.setattr(bp.MeanSquaredError, "backward", lambda self, xp, cache: 1.00001 * backward(self, xp, cache))
-    with pytest.raises(bp.GradientError, match="MeanSquaredError +logits"):
+    with pytest.raises(bp.GradientError, match=r"MeanSquaredError +logits"):
         bp.check_gradients(network(bp.Dense(3, 2), loss=bp.MeanSquaredError()), X, X[:, :2])
 
 
