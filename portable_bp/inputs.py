@@ -42,9 +42,10 @@ def _on_device(backend: Backend, value: Any, name: str) -> bool:
         return True
     for library, is_array in LIBRARIES.items():
         if is_array(value):
+            other = "move it there" if library == backend.name else f"build the network with backend={library!r}"
             raise DataError(
-                f"{name} is an array of {library} and the network computes on {backend.spec!r}: give "
-                f"{TO_NUMPY[library].format(name)}, or build the network with backend={library!r}"
+                f"{name} is an array of {library} on {array_api_compat.device(value)} and the network computes on "
+                f"{backend.spec!r}: give {TO_NUMPY[library].format(name)}, or {other}"
             )
     return False
 

@@ -130,7 +130,7 @@ class Network:
                     f"layer {number}, {type(layer).__name__}, has parameters {expected}; got {got}: give these"
                 )
             moved.append(
-                {n: inputs.move(self.backend, a, f"params[{number}][{n!r}]", self.dtype) for n, a in given.items()}
+                {n: inputs.move(self.backend, given[n], f"params[{number}][{n!r}]", self.dtype) for n in expected}
             )
         return moved
 

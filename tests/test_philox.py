@@ -1,5 +1,6 @@
 """Philox4x32-10 gives Random123's published words, and a draw's bits are a function of (seed, layer, step) alone."""
 
+import hashlib
 from math import prod, sqrt
 
 import numpy as np
@@ -93,6 +94,8 @@ def test_the_key_of_a_mask_is_two_words_that_depend_on_seed_and_layer():
     keys = [mask_key(seed, layer) for seed in range(20) for layer in range(20)]
     assert all(0 <= word <= WORD for key in keys for word in key)
     assert len(set(keys)) == 400
+    low_64_bits = int.from_bytes(hashlib.blake2b(b"3/mask/2/0", digest_size=16).digest()[:8], "little")
+    assert mask_key(3, 2) == (low_64_bits & WORD, low_64_bits >> 32)
 
 
 def dropped(backend, rate, n=40_001, seed=0):

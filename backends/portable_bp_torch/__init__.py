@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from portable_bp.backend import Backend, OnDevice
 from portable_bp.errors import BackendError
 
@@ -53,7 +55,8 @@ class TorchBackend(Backend):
         return found
 
     def asarray(self, host: Any) -> Any:
-        return self._torch.tensor(host, device=self._device)
+        # A copy in C order first: torch reads no NumPy array that runs backwards, x[::-1].
+        return self._torch.from_numpy(np.array(host, order="C")).to(self._device)
 
     def to_numpy(self, array: Any) -> Any:
         return array.numpy(force=True).copy()
