@@ -67,7 +67,7 @@ class Backend(ABC):
 
         ``epoch(state, data, order) -> (state, losses)``: for each row of ``order``, integers of shape (steps, batch),
         the rows of every array in ``data`` are gathered and given to ``step``; ``losses`` has shape (steps, ...).
-        The state given in may be consumed.
+        The state given in stays what it was.
         """
         xp = self.xp
 

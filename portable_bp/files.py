@@ -93,7 +93,7 @@ def _architecture(net: Network) -> Architecture:
         "loss": _describe(net.loss),
         "dtype": net.dtype,
         "seed": net.seed,
-        "input_shape": net.input_shape,
+        "input_shape": net.architecture.input_shape,
         "epoch": net.epoch,
     }
 

@@ -51,6 +51,8 @@ def _on_device(backend: Backend, value: Any, name: str) -> bool:
 
 
 def _host(value: Any, name: str) -> HostArray:
+    if np.ma.isMaskedArray(value):
+        raise DataError(f"{name} is a masked array, whose mask would be lost: give {name}.filled(…) or leave rows out")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:

@@ -5,27 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 from portable_bp import inputs
+from portable_bp.architecture import Architecture
+from portable_bp.arguments import whole_number
 from portable_bp.arrays import Array, HostArray, Shape
 from portable_bp.backend import Backend, Batch, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.callbacks import Callback, ProgressBar
-from portable_bp.errors import ConfigurationError, DataError, ShapeError
+from portable_bp.errors import ConfigurationError, DataError
 from portable_bp.history import History
 from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
 from portable_bp.optimizers.optimizer import Tree
-from portable_bp.streams import Stream
 from portable_bp.training import Batches, Run, measure
-
-DTYPES = ("float32", "float64")
 
 
 class Network:
@@ -47,53 +44,35 @@ class Network:
         input_shape: Shape | None = None,
         params: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        if not isinstance(layers, Iterable):
-            raise ConfigurationError(f"layers={layers!r}: give a list, Network([Dense(784, 10)], loss=…)")
-        self.layers, self.loss, self.seed, self.dtype = tuple(layers), loss, seed, dtype
-        self._check()
+        self.architecture = Architecture.of(layers, loss, dtype, seed, input_shape)
         self.backend = get_backend(backend)
-        self.input_shape = self.layers[0].input_shape if input_shape is None else _shape(input_shape)
-        self.shapes = self._shapes(self.input_shape)
         self.epoch = 0
-        model = Model(self.layers, self.loss, self.seed)
-        self.model = replace(
-            model, layers=[self.backend.lower(layer) for layer in self.layers], loss=self.backend.lower(self.loss)
+        self.model = Model(
+            [self.backend.lower(layer) for layer in self.layers], self.backend.lower(self.loss), self.seed
         )
         self._optimizer: Optimizer | None = None
         self._state: State = {}
-        self.params = self._initial() if params is None else params
+        self.params = self.architecture.initial_params() if params is None else params
 
-    def _check(self) -> None:
-        if not self.layers:
-            raise ConfigurationError("a Network needs at least one layer: Network([Dense(784, 10)], loss=…)")
-        for number, layer in enumerate(self.layers):
-            if not isinstance(layer, Layer):
-                given = f"the class {layer.__name__}" if isinstance(layer, type) else repr(layer)
-                raise ConfigurationError(
-                    f"layer {number} is {given}, which is no layer: give an instance such as ReLU()"
-                )
-        if not isinstance(self.loss, Loss):
-            raise ConfigurationError(f"loss={self.loss!r} is no loss: give an instance such as SoftmaxCrossEntropy()")
-        if self.dtype not in DTYPES:
-            raise ConfigurationError(f"dtype={self.dtype!r}: write one of {', '.join(map(repr, DTYPES))}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise ConfigurationError(f"seed={self.seed!r}: it must be a whole number")
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in order."""
+        return self.architecture.layers
 
-    def _shapes(self, shape: Shape | None) -> list[Shape | None]:
-        """Shape of one input of every layer, and of the network's output last; None where not known."""
-        shapes = [shape]
-        for number, layer in enumerate(self.layers):
-            try:
-                shapes.append(layer.output_shape(shapes[-1]))
-            except ShapeError as error:
-                raise ShapeError(f"layer {number}: {error}") from None
-        return shapes
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+        return self.architecture.loss
 
-    def _initial(self) -> list[dict[str, HostArray]]:
-        return [
-            layer.init(Stream(self.seed, "init", number), shape)
-            for number, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=False))
-        ]
+    @property
+    def dtype(self) -> str:
+        """The dtype of parameters, inputs and gradients."""
+        return self.architecture.dtype
+
+    @property
+    def seed(self) -> int:
+        """The seed of weights, orders and masks."""
+        return self.architecture.seed
 
     # -- parameters -------------------------------------------------------------------------------------------------
 
@@ -112,27 +91,11 @@ class Network:
                 self._state = {"params": moved, "step": self.backend.xp.zeros((), dtype=self.backend.xp.int64)}
 
     def _moved(self, new: Sequence[Mapping[str, Any]]) -> Tree:
-        if not isinstance(new, Sequence) or not all(isinstance(own, Mapping) for own in new):
-            came = [type(own).__name__ for own in new] if isinstance(new, Sequence) else type(new).__name__
-            raise ConfigurationError(
-                f"params must be a list with one dict of arrays a layer; got {came}: see net.params"
-            )
-        if len(new) != len(self.layers):
-            raise ShapeError(
-                f"params has {len(new)} entries and the network {len(self.layers)} layers: give one dict a layer"
-            )
-        moved: Tree = []
-        for number, (layer, shape, given) in enumerate(zip(self.layers, self.shapes, new, strict=False)):
-            expected = layer.param_shapes(shape)
-            got = {name: tuple(getattr(array, "shape", ())) for name, array in given.items()}
-            if got != expected:
-                raise ShapeError(
-                    f"layer {number}, {type(layer).__name__}, has parameters {expected}; got {got}: give these"
-                )
-            moved.append(
-                {n: inputs.move(self.backend, given[n], f"params[{number}][{n!r}]", self.dtype) for n in expected}
-            )
-        return moved
+        self.architecture.require_params(new)
+        return [
+            {n: inputs.move(self.backend, given[n], f"params[{number}][{n!r}]", self.dtype) for n in expected}
+            for number, (expected, given) in enumerate(zip(self.architecture.param_shapes(), new, strict=True))
+        ]
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -163,12 +126,11 @@ class Network:
         Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError where the loss
         stops being finite; the parameters are then those of the last good epoch.
         """
-        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-            raise ConfigurationError(f"epochs={epochs!r}: it must be a whole number of at least 1")
+        epochs = whole_number("epochs", epochs, 1)
         told = _callbacks(callbacks)
         with self.backend.activate():
             data = self.batch(x, y)
-            out = self._shapes(tuple(data[0].shape[1:]))[-1]
+            out = self.architecture.shapes(tuple(data[0].shape[1:]))[-1]
             weight = inputs.weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
             measured = self._measured(data if measure_training else None, validation)
             batches = Batches.of(data[0].shape[0], batch_size, shuffle)
@@ -267,14 +229,14 @@ class Network:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _inputs(self, x: Any, which: str = "") -> Array:
-        array = inputs.inputs(self.backend, x, self.input_shape, self.dtype, f"{which}x")
-        self._shapes(tuple(array.shape[1:]))
+        array = inputs.inputs(self.backend, x, self.architecture.input_shape, self.dtype, f"{which}x")
+        self.architecture.shapes(tuple(array.shape[1:]))
         return array
 
     def batch(self, x: Any, y: Any, which: str = "") -> Batch:
         """Check x and y and move them to the device, as `fit` does; ``which`` names them in errors."""
         moved = self._inputs(x, which)
-        out = self._shapes(tuple(moved.shape[1:]))[-1]
+        out = self.architecture.shapes(tuple(moved.shape[1:]))[-1]
         return moved, inputs.targets(self.backend, y, self.loss, moved.shape[0], out, self.dtype, f"{which}y")
 
     def _has_classes(self, target: Array) -> bool:
@@ -285,17 +247,7 @@ class Network:
         return bool(xp.all((target == 0) | (target == 1)))
 
     def __repr__(self) -> str:
-        sizes = [
-            sum(prod(shape) for shape in layer.param_shapes(its).values())
-            for layer, its in zip(self.layers, self.shapes, strict=False)
-        ]
-        width = max(len(str(layer)) for layer in self.layers)
-        lines = [
-            f"  {layer!s:<{width}}  {size:>10,} parameters" if size else f"  {layer}"
-            for layer, size in zip(self.layers, sizes, strict=True)
-        ]
-        head = f"Network on {self.backend.spec}, {self.dtype}, seed {self.seed}, {sum(sizes):,} parameters"
-        return "\n".join([head, *lines, f"  {self.loss}"])
+        return self.architecture.lines(f"Network on {self.backend.spec}")
 
 
 def _pair(validation: Any) -> tuple[Any, Any]:
@@ -305,13 +257,6 @@ def _pair(validation: Any) -> tuple[Any, Any]:
         got = f"{len(validation)} parts" if isinstance(validation, (tuple, list)) else type(validation).__name__
         raise ConfigurationError(f"validation must be a pair (x, y); got {got}: give both, validation=(x, y)") from None
     return x, y
-
-
-def _shape(given: Any) -> Shape:
-    sizes = given if isinstance(given, (tuple, list)) else []
-    if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
-        raise ConfigurationError(f"input_shape={given!r}: give one input's shape, whole numbers such as (28, 28)")
-    return tuple(sizes)
 
 
 def _callbacks(given: Any) -> list[Callback]:

@@ -9,10 +9,11 @@ from math import isfinite
 from time import perf_counter
 from typing import Literal
 
+from portable_bp.arguments import whole_number
 from portable_bp.arrays import Array
 from portable_bp.backend import Backend, Batch, Epoch, State
 from portable_bp.backpropagation import Model
-from portable_bp.errors import ConfigurationError, NonFiniteError
+from portable_bp.errors import NonFiniteError
 from portable_bp.history import Row
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.streams import Stream
@@ -29,19 +30,14 @@ class Batches:
     size: int
     shuffle: bool
 
-    def __post_init__(self) -> None:
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or not 1 <= self.size <= self.n:
-            raise ConfigurationError(
-                f"batch_size={self.size!r}: it must be a whole number from 1 to the set's {self.n}, "
-                "or None for the whole set"
-            )
-
     @classmethod
     def of(cls, n: int, size: int | Literal["auto"] | None, shuffle: bool) -> Batches:
         """Cut n examples into batches of ``size``; None is the whole set, "auto" 32 or the whole set if smaller."""
         if size == "auto":
             return cls(n, min(n, 32), shuffle)
-        return cls(n, n if size is None else size, shuffle)
+        return cls(
+            n, n if size is None else whole_number("batch_size", size, 1, n, ", or None for the whole set"), shuffle
+        )
 
     @property
     def sizes(self) -> list[int]:

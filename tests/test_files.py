@@ -65,7 +65,7 @@ def test_a_network_moves_to_numpy_and_back_with_every_bit(backend, dtype, tmp_pa
     np.testing.assert_allclose(there.predict(X), net.predict(X), rtol=1e-5 if dtype == "float32" else 1e-13)
     for loaded in (there, back):
         assert (loaded.layers, loaded.loss, loaded.dtype) == (net.layers, net.loss, dtype)
-        assert (loaded.seed, loaded.epoch, loaded.input_shape) == (5, 2, (4,))
+        assert (loaded.seed, loaded.epoch, loaded.architecture.input_shape) == (5, 2, (4,))
 
 
 def test_a_loaded_network_shuffles_on_where_the_saved_one_stopped(tmp_path):
@@ -86,7 +86,7 @@ def test_every_layer_comes_back_equal(layer, shape, tmp_path):
     loaded = bp.load(tmp_path / "net")
     x = np.linspace(-1, 1, 5 * int(np.prod(shape))).reshape(5, *shape)
     assert loaded.layers == (layer,)
-    assert loaded.input_shape == shape
+    assert loaded.architecture.input_shape == shape
     assert bits(loaded) == bits(net)
     np.testing.assert_array_equal(loaded.predict(x), net.predict(x))
 

@@ -233,7 +233,7 @@ CALLS = {
             classifier,
             lambda net, size=size: net.fit(X, LABELS, batch_size=size),
             bp.ConfigurationError,
-            [f"batch_size={size!r}", "whole number from 1 to the set's 6", "None for the whole set"],
+            [f"batch_size={size!r}", "whole number from 1 to 6", "None for the whole set"],
         )
         for size in (0, -1, True, 1.5, 7, "all")
     },

@@ -60,7 +60,7 @@ def gradients_on(net: Network, x: HostArray, y: HostArray, backend: Backend) -> 
         backend=backend,
         dtype=net.dtype,
         seed=net.seed,
-        input_shape=net.input_shape,
+        input_shape=net.architecture.input_shape,
         params=params,
     )
     xp, model = backend.xp, moved.model

@@ -155,7 +155,7 @@ def check_gradients(net: Network, x: Any, y: Any, *, rtol: float = 1e-6, atol: f
         backend=net.backend,
         dtype="float64",
         seed=net.seed,
-        input_shape=net.input_shape,
+        input_shape=net.architecture.input_shape,
         params=[{name: net.backend.to_numpy(array) for name, array in layer.items()} for layer in net.params],
     )
     with double.backend.activate():

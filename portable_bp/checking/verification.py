@@ -87,7 +87,7 @@ def _gradients(layers: list[Layer], loss: Loss, shape: tuple[int, ...], backend:
     from portable_bp.network import Network
 
     net = Network(layers, loss, dtype=dtype, input_shape=shape)
-    out = net.shapes[-1]
+    out = net.architecture.shapes()[-1]
     assert out is not None
     return gradients_on(net, Stream(0, "x").normal((BATCH, *shape)), targets_for(loss, out[-1]), backend)
 

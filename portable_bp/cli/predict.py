@@ -64,7 +64,7 @@ def examples(net: bp.Network, file: Path) -> Any:
     x = READERS.get(file.suffix.lower(), read_idx)(file)
     if x.dtype == "uint8":
         x = x.astype("float32") / WHITE
-    flat = net.input_shape is not None and len(net.input_shape) == 1
+    flat = net.architecture.input_shape is not None and len(net.architecture.input_shape) == 1
     return x.reshape(len(x), -1) if flat and x.ndim > 2 else x
 
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from portable_bp.datasets.arguments import whole_number
+from portable_bp.arguments import whole_number
 from portable_bp.datasets.small import MAX_SEED
 from portable_bp.datasets.split import Dataset, Split
 

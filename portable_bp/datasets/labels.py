@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from portable_bp.datasets.arguments import whole_number
+from portable_bp.arguments import whole_number
 from portable_bp.errors import DataError
 
 

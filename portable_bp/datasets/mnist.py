@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from portable_bp.datasets.arguments import whole_number
+from portable_bp.arguments import whole_number
 from portable_bp.datasets.fetch import Source, locate
 from portable_bp.datasets.idx import read_idx
 from portable_bp.datasets.split import Dataset, Split

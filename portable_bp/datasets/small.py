@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from portable_bp.datasets.arguments import whole_number
+from portable_bp.arguments import whole_number
 from portable_bp.datasets.split import Split
 
 MAX_SEED = 2**64 - 1

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from portable_bp.arguments import whole_number
 from portable_bp.arrays import Array, HostArray, Namespace, Params, Shape
 from portable_bp.errors import ConfigurationError, ShapeError
 from portable_bp.initializers import Initializer, Xavier, Zeros
@@ -34,9 +35,9 @@ class Dense(Layer):
     bias_init: Initializer = field(default_factory=Zeros)
 
     def __post_init__(self) -> None:
-        for name, n in (("n_in", self.n_in), ("n_out", self.n_out)):
-            if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-                raise ConfigurationError(f"Dense got {name}={n!r}: it must be a whole number of at least 1")
+        for name in ("n_in", "n_out"):
+            number = whole_number(f"Dense got {name}", getattr(self, name), 1)
+            object.__setattr__(self, name, number)  # an int also where NumPy's was given, so that it can be saved
         if not isinstance(self.bias, bool):
             raise ConfigurationError(
                 f"Dense got bias={self.bias!r}: write True or False; weight_init= takes initializers"

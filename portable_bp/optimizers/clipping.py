@@ -36,8 +36,11 @@ class ClipByGlobalNorm(Optimizer):
 
 
 def global_norm(xp: Namespace, tree: Tree) -> Array:
-    """Euclidean norm over all arrays of the tree: shape (1, 1), or (K, 1, 1) for a population."""
-    squares = [xp.sum(g * g, axis=(-2, -1), keepdims=True) for layer in tree for g in layer.values()]
+    """Euclidean norm over all arrays of the tree: shape (1, 1), or (K, 1, 1) for a population.
+
+    Within a layer the arrays are added by name, whatever order its dict has, so that the rounding is always the same.
+    """
+    squares = [xp.sum(g * g, axis=(-2, -1), keepdims=True) for layer in tree for _, g in sorted(layer.items())]
     total = squares[0]
     for square in squares[1:]:
         total = total + square

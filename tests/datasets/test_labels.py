@@ -51,5 +51,5 @@ def test_what_is_no_class_number_is_refused(labels, reason):
 
 @pytest.mark.parametrize("n_classes", [0, -1, 3.0, None, True])
 def test_a_number_of_classes_that_is_none_is_refused(n_classes):
-    with pytest.raises(ConfigurationError, match="whole number 1 or more"):
+    with pytest.raises(ConfigurationError, match="whole number of at least 1"):
         to_one_hot([0], n_classes)

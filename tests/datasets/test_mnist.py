@@ -105,10 +105,7 @@ def test_images_keep_their_rows_and_columns_unless_flattened(mnist_folder):
 def test_a_validation_part_that_can_not_be_cut_is_refused(loader, validation):
     with pytest.raises(ConfigurationError) as caught:
         loader("/nowhere", validation=validation)
-    assert str(caught.value) == (
-        f"validation={validation!r} can't be used: it must be a whole number from 0 to 59999; "
-        "give for example validation=0"
-    )
+    assert str(caught.value) == (f"validation={validation!r}: it must be a whole number from 0 to 59999")
 
 
 @pytest.mark.parametrize("loader", LOADERS.values(), ids=LOADERS.keys())

@@ -74,5 +74,5 @@ BAD = [
 
 @pytest.mark.parametrize(("make", "name", "value"), BAD)
 def test_a_number_that_can_not_be_used_is_refused(make, name, value):
-    with pytest.raises(ConfigurationError, match=re.escape(f"{name}={value!r} can't be used")):
+    with pytest.raises(ConfigurationError, match=re.escape(f"{name}={value!r}: it must be a whole number")):
         make(**{name: value})
