@@ -36,6 +36,10 @@ class Backend(ABC):
     """Name of the library, ``"torch"``."""
     device: str
     """Name of the device in the library's own words, ``"cuda:0"``."""
+    arithmetic: str = "native"
+    """The library's own arithmetic; "reproducible" for a backend wrapped by `portable_bp.reproducible`."""
+    correctly_rounded: frozenset[str] = frozenset()
+    """Those of "divide" and "sqrt" that this library rounds correctly, also where a shape is broadcast."""
     xp: Namespace
     """Array API namespace whose creation functions, called without ``device``, put arrays on this device."""
 
@@ -62,12 +66,13 @@ class Backend(ABC):
         """Return a faster object of the same contract for a layer, loss or optimizer; by default the same object."""
         return part
 
-    def compile(self, step: Step) -> Epoch:
+    def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
         """Turn one pure training step into one call that runs many of them.
 
         ``epoch(state, data, order) -> (state, losses)``: for each row of ``order``, integers of shape (steps, batch),
         the rows of every array in ``data`` are gathered and given to ``step``; ``losses`` has shape (steps, ...).
-        The state given in stays what it was.
+        The state given in stays what it was. ``as_written`` forbids a compiler to change the arithmetic: no fused
+        a·b + c, no product with a reciprocal for a quotient, no constants put together.
         """
         xp = self.xp
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from portable_bp.network import Network
 
 FORMAT = "portable_bp network 1"
+"""Key of the description in the file's header; one key, since safetensors writes several in random order."""
 Architecture = dict[str, Any]
 
 
@@ -39,7 +40,7 @@ def save(net: Network, path: str | Path) -> None:
         raise ConfigurationError(
             f"can't save the network ({error}): its layers' fields must be numbers, strings, tuples or dataclasses"
         ) from error
-    write_whole(Path(path), to_bytes(tensors, {"format": FORMAT, "network": architecture}))
+    write_whole(Path(path), to_bytes(tensors, {FORMAT: architecture}))
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -66,19 +67,27 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def load(
-    path: str | Path, *, backend: str | Backend = "numpy", dtype: str | None = None, custom: Iterable[type] = ()
+    path: str | Path,
+    *,
+    backend: str | Backend = "numpy",
+    dtype: str | None = None,
+    arithmetic: str | None = None,
+    custom: Iterable[type] = (),
 ) -> Network:
     """Read a network that was saved on any backend.
 
-    ``dtype`` None keeps the file's. ``custom`` names the classes of layers, losses or initializers of your own that the
-    network is made of; only these and portable_bp's are ever constructed.
+    ``dtype`` None keeps the file's; ``arithmetic`` is as for `Network`. ``custom`` names the classes of
+    layers, losses or initializers of your own that the network is made of; only these and portable_bp's are ever
+    constructed.
 
     Raises FileError for a file that is missing, truncated, damaged, or no network of portable_bp.
     """
     known = _by_name(custom)
     architecture, tensors = _read(Path(path))
     try:
-        return _network(architecture, tensors, backend, dtype, known)
+        return _network(
+            {**architecture, **({} if dtype is None else {"dtype": dtype})}, tensors, known, backend, arithmetic
+        )
     except PortableBPError as error:
         raise type(error)(f"{str(path)!r}: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -136,11 +145,11 @@ def _read(path: Path) -> tuple[Architecture, dict[str, HostArray]]:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator over the file)
-        if metadata.get("format") != FORMAT:
+        if FORMAT not in metadata:
             raise FileError(
                 f"{str(path)!r} is a safetensors file but no network of portable_bp: give one that save() wrote"
             )
-        return json.loads(metadata["network"]), tensors
+        return json.loads(metadata[FORMAT]), tensors
     except FileNotFoundError:
         raise FileError(f"there is no file {str(path)!r}: give the path that save() wrote") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -157,9 +166,9 @@ def _read(path: Path) -> tuple[Architecture, dict[str, HostArray]]:
 def _network(
     architecture: Architecture,
     tensors: dict[str, HostArray],
-    backend: str | Backend,
-    dtype: str | None,
     custom: dict[str, type],
+    backend: str | Backend,
+    arithmetic: str | None,
 ) -> Network:
     from portable_bp.network import Network
 
@@ -176,9 +185,10 @@ def _network(
         [_construct(layer, custom) for layer in architecture["layers"]],
         _construct(architecture["loss"], custom),
         backend=backend,
-        dtype=dtype or architecture["dtype"],
+        dtype=architecture["dtype"],
         seed=architecture["seed"],
         input_shape=architecture["input_shape"],
+        arithmetic=arithmetic,
         params=list(params.values()),
     )
     net.epoch = epoch

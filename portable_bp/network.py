@@ -16,12 +16,14 @@ from portable_bp.arrays import Array, HostArray, Shape
 from portable_bp.backend import Backend, Batch, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.callbacks import Callback, ProgressBar
+from portable_bp.digest import digest
 from portable_bp.errors import ConfigurationError, DataError
 from portable_bp.history import History
 from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
 from portable_bp.optimizers.optimizer import Tree
+from portable_bp.reproducible import with_arithmetic
 from portable_bp.training import Batches, Run, measure
 
 
@@ -31,6 +33,8 @@ class Network:
     ``backend`` is a name such as "numpy", "cupy", "cupy:1", "torch:cuda:0", "jax", or a Backend; ``dtype`` "float32" or
     "float64"; ``seed`` decides the initial weights, the batch orders and the dropout masks, the same on every backend.
     ``input_shape`` is one input's shape, needed only where the first layer doesn't fix it and its checks are wanted.
+    ``arithmetic`` "native", the default, takes the library's own products and functions; "reproducible" gives the same
+    bits on every backend and device, some times slower (docs/reproducible.md).
     """
 
     def __init__(
@@ -42,10 +46,11 @@ class Network:
         dtype: str = "float32",
         seed: int = 0,
         input_shape: Shape | None = None,
+        arithmetic: str | None = None,
         params: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         self.architecture = Architecture.of(layers, loss, dtype, seed, input_shape)
-        self.backend = get_backend(backend)
+        self.backend = with_arithmetic(get_backend(backend), arithmetic)
         self.epoch = 0
         self.model = Model(
             [self.backend.lower(layer) for layer in self.layers], self.backend.lower(self.loss), self.seed
@@ -220,6 +225,10 @@ class Network:
             value, grads = self.model.gradients(self.backend.xp, self.params, self.batch(x, y))
             return float(value), grads
 
+    def digest(self) -> str:
+        """SHA-256 over the names, dtypes, shapes and bytes of the parameters: equal digests mean equal bits."""
+        return digest([{n: self.backend.to_numpy(a) for n, a in layer.items()} for layer in self.params])
+
     def save(self, path: str | Path) -> None:
         """Write architecture and parameters to one safetensors file; see `portable_bp.load`."""
         from portable_bp.files import save
@@ -247,7 +256,9 @@ class Network:
         return bool(xp.all((target == 0) | (target == 1)))
 
     def __repr__(self) -> str:
-        return self.architecture.lines(f"Network on {self.backend.spec}")
+        return self.architecture.lines(
+            f"Network on {self.backend.spec}{'' if self.backend.arithmetic == 'native' else ', reproducible'}"
+        )
 
 
 def _pair(validation: Any) -> tuple[Any, Any]:

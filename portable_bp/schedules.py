@@ -55,7 +55,7 @@ class StepDecay(Schedule):
     every: int
 
     def __call__(self, xp: Namespace, t: Array) -> Array:
-        return self.initial * xp.pow(xp.full_like(t, self.factor), xp.floor(t / xp.full_like(t, self.every)))
+        return self.initial * xp.pow(xp.full_like(t, self.factor), xp.floor(xp.divide(t, xp.full_like(t, self.every))))
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class InverseTimeDecay(Schedule):
     decay: float
 
     def __call__(self, xp: Namespace, t: Array) -> Array:
-        return xp.full_like(t, self.initial) / (1 + self.decay * t)
+        return xp.divide(xp.full_like(t, self.initial), 1 + self.decay * t)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class WarmUp(Schedule):
     then: Schedule | float
 
     def __call__(self, xp: Namespace, t: Array) -> Array:
-        ramp = xp.minimum((t + 1) / xp.full_like(t, self.steps), xp.ones_like(t))
+        ramp = xp.minimum(xp.divide(t + 1, xp.full_like(t, self.steps)), xp.ones_like(t))
         later = xp.maximum(t - self.steps, xp.zeros_like(t))
         return ramp * (self.then(xp, later) if isinstance(self.then, Schedule) else self.then)
 

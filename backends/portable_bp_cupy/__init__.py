@@ -34,6 +34,7 @@ class CupyBackend(Backend):
     """CuPy arrays on one CUDA GPU; ``"cupy"`` is device 0, ``"cupy:1"`` the second one."""
 
     name = "cupy"
+    correctly_rounded = frozenset({"divide", "sqrt"})
 
     def __init__(self, device: str | None = None) -> None:
         cupy = _import_cupy()

@@ -8,6 +8,10 @@ from portable_bp.errors import BackendError
 
 __all__ = ["JaxBackend"]
 
+AS_WRITTEN = {"xla_disable_hlo_passes": "algsimp,fusion", "xla_backend_optimization_level": 0}
+"""XLA's algebraic simplifier turns quotients into products with reciprocals and joins constants; a fused kernel contracts
+a·b + c. Without these two passes each operation is a kernel of its own, on the CPU."""
+
 
 def _import_jax() -> Any:
     try:
@@ -28,6 +32,7 @@ class JaxBackend(Backend):
     """
 
     name = "jax"
+    correctly_rounded = frozenset({"sqrt"})
 
     def __init__(self, device: str | None = None) -> None:
         jax = _import_jax()
@@ -64,11 +69,15 @@ class JaxBackend(Backend):
     def activate(self) -> AbstractContextManager[Any]:
         return self._jax.default_device(self._device)  # type: ignore[no-any-return]
 
-    def compile(self, step: Step) -> Epoch:
-        """Compile the whole epoch into one call: `jax.jit` of a `jax.lax.scan` over the steps."""
-        jax = self._jax
+    def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
+        """Compile the whole epoch into one call: `jax.jit` of a `jax.lax.scan` over the steps.
 
-        @jax.jit  # type: ignore[untyped-decorator]
+        ``as_written`` is known to be possible on the CPU; elsewhere the steps then run operation by operation.
+        """
+        jax = self._jax
+        if as_written and self._device.platform != "cpu":
+            return super().compile(step)
+
         def epoch(state: State, data: Batch, order: Any) -> tuple[State, Any]:
             def scanned(state: State, rows: Any) -> tuple[State, Any]:
                 return step(state, tuple(jax.numpy.take(array, rows, axis=0) for array in data))
@@ -76,7 +85,7 @@ class JaxBackend(Backend):
             final, losses = jax.lax.scan(scanned, state, order)
             return final, losses
 
-        return epoch  # type: ignore[no-any-return]
+        return jax.jit(epoch, compiler_options=AS_WRITTEN if as_written else None)  # type: ignore[no-any-return]
 
     @classmethod
     def devices(cls) -> list[str]:

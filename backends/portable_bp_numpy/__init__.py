@@ -16,6 +16,7 @@ class NumpyBackend(Backend):
     """NumPy arrays on the CPU."""
 
     name = "numpy"
+    correctly_rounded = frozenset({"divide", "sqrt"})
     device = "cpu"
 
     def __init__(self, device: str | None = None) -> None:

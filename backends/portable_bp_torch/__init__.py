@@ -24,6 +24,7 @@ class TorchBackend(Backend):
     """Torch tensors on one device: ``"torch:cpu"`` (also plain ``"torch"``), ``"torch:cuda:0"``."""
 
     name = "torch"
+    correctly_rounded = frozenset({"divide"})  # its vectorised square root on the CPU is not
 
     def __init__(self, device: str | None = None) -> None:
         torch = _import_torch()

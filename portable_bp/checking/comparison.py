@@ -12,6 +12,7 @@ from portable_bp.backend import Backend, get_backend
 from portable_bp.checking.differences import INPUT, named
 from portable_bp.checking.report import Check, Report
 from portable_bp.errors import ConfigurationError
+from portable_bp.reproducible import with_arithmetic
 
 if TYPE_CHECKING:
     from portable_bp.network import Network
@@ -20,21 +21,28 @@ TOLERANCE = {"float64": 1e-11, "float32": 1e-5}
 """Largest difference that rounding explains, relative to the array's largest element where that is above 1."""
 
 
+def tolerance(backend: Backend, dtype: str) -> float:
+    """Largest difference allowed: none at all in reproducible arithmetic."""
+    return TOLERANCE[dtype] if backend.arithmetic == "native" else 0.0
+
+
 def compare_backends(net: Network, x: Any, y: Any, backends: Sequence[str | Backend]) -> Report:
     """Hold the gradients of one network on several backends to those on the first.
 
     Compared are the loss, every parameter's gradient and the input's, in the network's dtype, with dropout drawing as
     in step 0. x and y are NumPy arrays. Raises GradientError, with the table, where a difference is larger than
-    1e-11 (float64) or 1e-5 (float32), and BackendError where a backend can't run.
+    1e-11 (float64) or 1e-5 (float32), in reproducible arithmetic than 0; BackendError where a backend can't run.
     """
     if not backends:
         raise ConfigurationError("compare_backends got no backends: name at least one, say ['numpy', 'cupy']")
-    reference, *others = [(spec, gradients_on(net, x, y, get_backend(spec))) for spec in backends]
+    reference, *others = [
+        (spec, gradients_on(net, x, y, with_arithmetic(get_backend(spec), net.backend.arithmetic))) for spec in backends
+    ]
     rows = []
     for spec, found in others:
         for name, array in found.items():
             size = difference(array, reference[1][name])
-            ok = size <= TOLERANCE[net.dtype]
+            ok = size <= tolerance(net.backend, net.dtype)
             rows.append(
                 Check({"backend": str(spec), "against": str(reference[0]), "array": name, "difference": size}, ok)
             )

@@ -11,11 +11,12 @@ from portable_bp.arrays import HostArray
 from portable_bp.backend import Backend, get_backend, installed_backends
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
-from portable_bp.checking.comparison import TOLERANCE, difference, gradients_on
+from portable_bp.checking.comparison import difference, gradients_on, tolerance
 from portable_bp.errors import BackendError
 from portable_bp.layers import Dense, Flatten, Layer, Tanh
 from portable_bp.losses import HalfMeanSquaredError, Loss
 from portable_bp.optimizers import Optimizer
+from portable_bp.reproducible import with_arithmetic
 from portable_bp.streams import Stream
 
 REFERENCE = "numpy"
@@ -25,18 +26,24 @@ Arrays = dict[str, HostArray]
 
 
 def verify_backends(
-    backends: Sequence[str] | None = None, *, dtypes: Sequence[str] = ("float64", "float32")
+    backends: Sequence[str] | None = None,
+    *,
+    dtypes: Sequence[str] = ("float64", "float32"),
+    arithmetic: str = "native",
 ) -> list[dict[str, Any]]:
     """Compute every case on every backend and hold it to NumPy's result.
 
     ``backends`` None takes all that are installed. One dict a case, backend and dtype, with the keys case, backend,
-    dtype, difference (largest from NumPy's arrays, or None), tolerance, ok and message. A backend that can't run
-    gives one row, with its message. Gradients for layers and losses; the parameters after 4 steps for optimizers.
+    dtype, difference (largest from NumPy's arrays, or None), tolerance, ok and message. A backend that can't run gives
+    one row, with its message. Gradients for layers and losses; the parameters after 4 steps for optimizers. In
+    "reproducible" ``arithmetic`` no difference at all is allowed.
     """
     rows: list[dict[str, Any]] = []
     for spec in sorted(installed_backends()) if backends is None else backends:
         try:
-            rows += [row for dtype in dtypes for row in _verify(spec, get_backend(spec), dtype)]
+            rows += [
+                row for dtype in dtypes for row in _verify(spec, with_arithmetic(get_backend(spec), arithmetic), dtype)
+            ]
         except BackendError as error:
             rows.append(_row("all", spec, "", None, 0.0, str(error)))
     return rows
@@ -56,11 +63,11 @@ def _row(case: str, spec: str, dtype: str, found: float | None, tolerance: float
 
 
 def _verify(spec: str, backend: Backend, dtype: str) -> Iterator[dict[str, Any]]:
-    reference = get_backend(REFERENCE)
+    reference = with_arithmetic(get_backend(REFERENCE), backend.arithmetic)
     for name, compute in cases().items():
         found, expected = compute(backend, dtype), compute(reference, dtype)
         worst = max(difference(found[key], expected[key]) for key in expected)
-        yield _row(name, spec, dtype, worst, TOLERANCE[dtype])
+        yield _row(name, spec, dtype, worst, tolerance(backend, dtype))
 
 
 def cases() -> dict[str, Callable[[Backend, str], Arrays]]:

@@ -9,7 +9,7 @@ from portable_bp.layers.layer import Layer
 def sigmoid(xp: Namespace, x: Array) -> Array:
     """σ(x) = 1 / (1 + e⁻ˣ), elementwise; computed from e^-|x|, which can't overflow."""
     e = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, xp.ones_like(x), e) / (1 + e)
+    return xp.divide(xp.where(x >= 0, xp.ones_like(x), e), 1 + e)
 
 
 @dataclass(frozen=True)

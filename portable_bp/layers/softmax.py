@@ -9,7 +9,7 @@ from portable_bp.layers.layer import Layer
 def softmax(xp: Namespace, x: Array) -> Array:
     """e^(x_i - max x) / Σ_j e^(x_j - max x) along the last axis; the shift prevents overflow and cancels."""
     e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
-    return e / xp.sum(e, axis=-1, keepdims=True)
+    return xp.divide(e, xp.sum(e, axis=-1, keepdims=True))
 
 
 @dataclass(frozen=True)

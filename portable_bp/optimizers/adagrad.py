@@ -31,5 +31,5 @@ class AdaGrad(Optimizer):
     def update(self, xp: Namespace, params: Tree, grads: Tree, state: OptimizerState) -> tuple[Tree, OptimizerState]:
         rate = value_at(xp, self.learning_rate, state["t"], dtype_of(params))
         G = each(lambda G, g: G + g * g, state["G"], grads)
-        new = each(lambda w, g, G: w - rate * g / root(xp, G, self.epsilon), params, grads, G)
+        new = each(lambda w, g, G: w - rate * xp.divide(g, root(xp, G, self.epsilon)), params, grads, G)
         return new, {"t": state["t"] + 1, "G": G}

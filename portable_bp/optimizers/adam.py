@@ -46,8 +46,11 @@ class Adam(Optimizer):
         m = each(lambda m, g: beta1 * m + (1 - beta1) * g, state["m"], grads)
         v = each(lambda v, g: beta2 * v + (1 - beta2) * (g * g), state["v"], grads)
         c1, c2 = (correction(xp, beta, t, dtype) for beta in (beta1, beta2))
-        new = each(lambda w, m, v: w - rate * (m / c1) / root(xp, v / c2, self.epsilon), params, m, v)
-        return new, {"t": t, "m": m, "v": v}
+
+        def moved(w: Array, m: Array, v: Array) -> Array:
+            return w - rate * xp.divide(xp.divide(m, c1), root(xp, xp.divide(v, c2), self.epsilon))
+
+        return each(moved, params, m, v), {"t": t, "m": m, "v": v}
 
 
 @dataclass(frozen=True)

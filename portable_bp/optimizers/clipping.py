@@ -31,7 +31,7 @@ class ClipByGlobalNorm(Optimizer):
     def update(self, xp: Namespace, params: Tree, grads: Tree, state: OptimizerState) -> tuple[Tree, OptimizerState]:
         norm = global_norm(xp, grads)
         limit = value_at(xp, self.max_norm, state["t"], dtype_of(params)) + xp.zeros_like(norm)
-        scale = limit / xp.maximum(norm, limit)
+        scale = xp.divide(limit, xp.maximum(norm, limit))
         return self.inner.update(xp, params, each(lambda g: scale * g, grads), state)
 
 

@@ -36,5 +36,5 @@ class RMSProp(Optimizer):
         rate = value_at(xp, self.learning_rate, state["t"], dtype)
         rho = value_at(xp, self.rho, state["t"], dtype)
         r = each(lambda r, g: rho * r + (1 - rho) * (g * g), state["r"], grads)
-        new = each(lambda w, g, r: w - rate * g / root(xp, r, self.epsilon), params, grads, r)
+        new = each(lambda w, g, r: w - rate * xp.divide(g, root(xp, r, self.epsilon)), params, grads, r)
         return new, {"t": state["t"] + 1, "r": r}

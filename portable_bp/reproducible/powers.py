@@ -1,0 +1,52 @@
+"""Powers of two that bound arrays: found by exact arithmetic, never by a logarithm."""
+
+from __future__ import annotations
+
+from portable_bp.arrays import Array, Namespace
+
+MANTISSA = 53  # bits of a float64
+SMALLEST = 2.0**-126
+"""Smallest normal float32; below it some libraries flush to zero, so that nothing here depends on such values."""
+HUGE, TINY, NOTHING = 2.0**500, 2.0**-400, 2.0**-1000
+SHIFT = 2.0**600
+
+_SPREAD = 2.0**52 + 1.0
+_BELOW_ONE = 1.0 - 2.0**-53
+
+
+def leading_power(xp: Namespace, x: Array) -> Array:
+    """Largest power of two that is at most x, for float64 x ≥ 0; 0 for x below 2⁻¹⁰⁰⁰, NaN for infinity and NaN.
+
+    Source: Rump, Ogita and Oishi, "Accurate floating-point summation", SIAM J. Sci. Comput. 31 (2008), algorithm 3.6:
+    with q = (2⁵² + 1) x, rounded, |q - (1 - 2⁻⁵³) q| is the power exactly.
+    """
+    one = xp.ones_like(x)
+    shift = xp.where(x > HUGE, one / SHIFT, xp.where(x < TINY, one * SHIFT, one))  # powers of two: exact either way
+    q = _SPREAD * (xp.where(x < NOTHING, xp.zeros_like(x), x) * shift)
+    return xp.abs(q - _BELOW_ONE * q) * xp.where(x > HUGE, one * SHIFT, xp.where(x < TINY, one / SHIFT, one))
+
+
+def bound(xp: Namespace, x: Array, axis: int) -> Array:
+    """A power of two above every |x| along ``axis``, kept as an axis of 1; 0 where all are 0."""
+    return 2.0 * leading_power(xp, xp.max(xp.abs(x), axis=axis, keepdims=True))
+
+
+def bits_for(terms: int) -> int:
+    """Number of bits that adding so many terms can need beyond those of one term."""
+    return (terms - 1).bit_length()
+
+
+def rounded(xp: Namespace, x: Array, unit: Array) -> Array:
+    """X rounded to whole multiples of ``unit``, a power of two, for |x| ≤ 2⁵¹ unit: exactly, ties to even.
+
+    1.5 · 2⁵² units are added and taken away again; in between the last bit of the sum is worth one unit.
+    """
+    magic = unit * (1.5 * 2.0**52)
+    return (x + magic) - magic
+
+
+def settled(xp: Namespace, y: Array, dtype: object) -> Array:
+    """Round a float64 result to ``dtype`` once, with what is below the normal numbers of float32 as zero."""
+    if dtype == xp.float64:
+        return y
+    return xp.astype(xp.where(xp.abs(y) < SMALLEST, xp.zeros_like(y), y), dtype)

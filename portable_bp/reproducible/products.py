@@ -1,0 +1,73 @@
+"""Matrix products whose partial sums are all exact."""
+
+from __future__ import annotations
+
+from portable_bp.arrays import Array, Namespace
+from portable_bp.reproducible.powers import MANTISSA, SMALLEST, bits_for, bound, rounded, settled
+
+BLOCK = 4096
+"""Longest sum of products taken at once; longer ones are cut, and the parts added in order."""
+
+
+def matmul(xp: Namespace, a: Array, b: Array) -> Array:
+    """Matrix product a b, (…, m, k) and (…, k, n) to (…, m, n), of float32 or float64.
+
+    Each row of a and column of b is cut into slices of p = ⌊(53 - ⌈log₂ k⌉) / 2⌋ bits, relative to a power of two above
+    its largest element: a = a₁ + a₂ (+ a₃) + rest. A product of two slices is then a whole multiple of a common unit
+    below 2⁵³ units, and so is every partial sum, in whatever order, with or without fused multiply-add. These products
+    are added in a fixed order, smallest first, and rounded once.
+
+    Error, with A and B the largest |a| of the row and |b| of the column: 2⁻²⁴ |a b| + 2⁻³⁷ k A B for float32 (two
+    slices, three products), 2⁻⁵² |a b| + 2⁻⁵⁷ k A B for float64 (three slices, six products). Elements of float32
+    operands below 2⁻¹²⁶ count as 0; a row or column with an infinity or a NaN gives NaN.
+
+    Source: Ozaki, Ogita, Oishi and Rump, Numer. Algorithms 59 (2012).
+    """
+    k, dtype = a.shape[-1], a.dtype
+    parts = [_block(xp, a[..., i : min(i + BLOCK, k)], b[..., i : min(i + BLOCK, k), :]) for i in range(0, k, BLOCK)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return settled(xp, total, dtype)
+
+
+def _block(xp: Namespace, a: Array, b: Array) -> Array:
+    """Product of at most BLOCK terms, float64, not yet rounded to the dtype."""
+    bits = (MANTISSA - bits_for(a.shape[-1])) // 2
+    if a.dtype == xp.float32:
+        left, right = (slices(xp, xp.astype(x, xp.float64), axis, bits, 2) for x, axis in ((a, -1), (b, -2)))
+        return _combined(xp, left, right)
+    a_top, b_top = bound(xp, a, -1), bound(xp, b, -2)
+    left, right = (slices(xp, _over(xp, x, top), axis, bits, 3) for x, top, axis in ((a, a_top, -1), (b, b_top, -2)))
+    return (_combined(xp, left, right) * a_top) * b_top
+
+
+def _over(xp: Namespace, x: Array, top: Array) -> Array:
+    """X / top, so that no product can overflow; a top of 0 has zeros above it."""
+    return xp.divide(x, xp.where(top == 0, xp.ones_like(top), top))
+
+
+def slices(xp: Namespace, x: Array, axis: int, bits: int, count: int) -> list[Array]:
+    """Cut float64 x into ``count`` slices of ``bits`` bits each, largest first, relative to the bound along ``axis``.
+
+    The unit of a slice is never below 2⁻¹²⁵, so that what a library may flush to zero is zero in every slice.
+    """
+    unit = bound(xp, x, axis) * 2.0**-bits
+    parts = []
+    for _ in range(count):
+        unit = xp.maximum(unit, xp.full_like(unit, 2 * SMALLEST))
+        parts.append(rounded(xp, x, unit))
+        x = x - parts[-1]  # exact, at most half a unit
+        unit = unit * 2.0 ** -(bits + 1)
+    return parts
+
+
+def _combined(xp: Namespace, left: list[Array], right: list[Array]) -> Array:
+    """Σ left_i right_j over i + j < count, the smallest products first."""
+    count = len(left)
+    pairs = [(i, total - i) for total in reversed(range(count)) for i in range(total + 1)]
+    products = [xp.matmul(left[i], right[j]) for i, j in pairs]
+    result = products[0]
+    for product in products[1:]:
+        result = result + product
+    return result
