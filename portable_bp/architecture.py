@@ -8,7 +8,7 @@ from math import prod
 from numbers import Integral
 from typing import Any
 
-from portable_bp.arguments import whole_number
+from portable_bp.arguments import require_fields, whole_number
 from portable_bp.arrays import HostArray, Shape
 from portable_bp.errors import ConfigurationError, ShapeError
 from portable_bp.layers.layer import Layer
@@ -37,6 +37,12 @@ class Architecture:
         checked = _layers(layers)
         if not isinstance(loss, Loss):
             raise ConfigurationError(f"loss={loss!r} is no loss: give an instance such as SoftmaxCrossEntropy()")
+        require_fields(loss)
+        if type(checked[-1]).__name__ == loss.applies:
+            raise ConfigurationError(
+                f"{type(loss).__name__} takes logits and applies the {loss.applies} itself, and the last layer is "
+                f"{checked[-1]}: leave it out; predict() shows probabilities all the same"
+            )
         if dtype not in DTYPES:
             raise ConfigurationError(f"dtype={dtype!r}: write one of {', '.join(map(repr, DTYPES))}")
         shape = checked[0].input_shape if input_shape is None else _shape(input_shape)
@@ -87,16 +93,15 @@ class Architecture:
                 )
 
     def lines(self, title: str) -> str:
-        """A line a layer with its number of parameters, under the title and their total."""
-        sizes = [sum(prod(shape) for shape in own.values()) for own in self.param_shapes()]
+        """A numbered line a layer with its parameters' shapes, under the title and the number of all parameters."""
+        shapes = self.param_shapes()
+        total = sum(prod(shape) for own in shapes for shape in own.values())
         width = max(len(str(layer)) for layer in self.layers)
         lines = [
-            f"  {layer!s:<{width}}  {size:>10,} parameters" if size else f"  {layer}"
-            for layer, size in zip(self.layers, sizes, strict=True)
+            f"  {number}  {layer!s:<{width}}  {', '.join(f'{name} {shape}' for name, shape in own.items())}".rstrip()
+            for number, (layer, own) in enumerate(zip(self.layers, shapes, strict=True))
         ]
-        return "\n".join(
-            [f"{title}, {self.dtype}, seed {self.seed}, {sum(sizes):,} parameters", *lines, f"  {self.loss}"]
-        )
+        return "\n".join([f"{title}, {self.dtype}, seed {self.seed}, {total:,} parameters", *lines, f"  {self.loss}"])
 
 
 def _layers(given: Any) -> tuple[Layer, ...]:
@@ -109,6 +114,7 @@ def _layers(given: Any) -> tuple[Layer, ...]:
         if not isinstance(layer, Layer):
             what = f"the class {layer.__name__}" if isinstance(layer, type) else repr(layer)
             raise ConfigurationError(f"layer {number} is {what}, which is no layer: give an instance such as ReLU()")
+        require_fields(layer)
     return layers
 
 

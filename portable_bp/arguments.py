@@ -1,9 +1,13 @@
-"""The one check that all whole-number arguments go through."""
+"""The checks that all numbers among the arguments go through."""
 
 import operator
-from typing import SupportsIndex
+from dataclasses import fields
+from numbers import Real
+from typing import Any, SupportsIndex
 
 from portable_bp.errors import ConfigurationError
+
+INFINITY = float("inf")
 
 
 def whole_number(name: str, value: SupportsIndex, low: int, high: int | None = None, hint: str = "") -> int:
@@ -16,3 +20,34 @@ def whole_number(name: str, value: SupportsIndex, low: int, high: int | None = N
         rule = f"of at least {low}" if high is None else f"from {low} to {high}"
         raise ConfigurationError(f"{name}={value!r}: it must be a whole number {rule}{hint}")
     return number
+
+
+def real_number(name: str, value: Any, low: float = 0.0, high: float = INFINITY, *, above: bool = False) -> float:
+    """The value, a finite Python or NumPy number in [low, high), or in (low, high) with ``above``, as a float.
+
+    A NumPy scalar must not stay one: it would turn the arithmetic of float32 arrays into float64.
+    """
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else INFINITY
+    if not low <= number < high or (above and number == low):
+        rule = f"{'above' if above else 'of at least'} {low:g}" + ("" if high == INFINITY else f" and below {high:g}")
+        raise ConfigurationError(f"{name}={value!r}: it must be a finite number {rule}")
+    return number
+
+
+def settle(owner: object, name: str, value: object) -> None:
+    """Set a field of a frozen dataclass to its checked value, from `__post_init__`."""
+    object.__setattr__(owner, name, value)
+
+
+def require_fields(part: Any) -> None:
+    """Refuse a layer, loss or optimizer with attributes that are no dataclass fields.
+
+    Fields are what makes two parts equal and what is saved; an attribute set in an ``__init__`` would be lost.
+    """
+    hidden = [name for name in vars(part) if name not in {field.name for field in fields(part)}]
+    if hidden:
+        kind = type(part).__name__
+        raise ConfigurationError(
+            f"{kind} holds {', '.join(hidden)}, no field: write @dataclass(frozen=True) above class {kind} and "
+            f"'{hidden[0]}: float' (its type) below it, in place of an __init__"
+        )

@@ -106,6 +106,12 @@ class Backend(ABC):
         """The name under which `get_backend` gives this backend again."""
         return f"{self.name}:{self.device}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return get_backend, (self.spec,)  # a backend is a place, found again by its name
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        return self
+
     def __repr__(self) -> str:
         return f"<backend {self.spec}>"
 

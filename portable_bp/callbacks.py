@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from portable_bp.arguments import real_number, whole_number
 from portable_bp.errors import ConfigurationError
 from portable_bp.history import Row
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 class Callback:
     """Is told of the beginning, of each epoch and of the end of a `fit`; override what you need."""
+
+    needs: tuple[str, ...] = ()
+    """Columns of the history that it reads; `fit` refuses it where they aren't measured."""
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
         """Do something before the first of at most ``epochs`` epochs."""
@@ -29,20 +33,19 @@ class EarlyStopping(Callback):
     """Stop when ``monitor`` hasn't improved by more than ``min_delta`` for ``patience`` epochs.
 
     A column that ends in "accuracy" is to rise, any other to fall. ``restore_best`` gives the network back the
-    parameters of its best epoch. Source: Prechelt, "Early stopping: but when?" (1998), criterion UP.
+    parameters of its best epoch; as after any setting of `params`, the next `fit` starts its optimizer afresh.
+
+    Source: Prechelt, "Early stopping: but when?" (1998), criterion UP.
     """
 
     def __init__(
         self, patience: int = 5, *, monitor: str = "validation_loss", min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
-        require_count("EarlyStopping", "patience", patience)
-        if not (isinstance(min_delta, (int, float)) and 0 <= min_delta < float("inf")):
-            raise ConfigurationError(
-                f"EarlyStopping got min_delta={min_delta!r}: it must be a finite number of at least 0"
-            )
+        self.patience = whole_number("EarlyStopping got patience", patience, 1)
+        self.min_delta = real_number("EarlyStopping got min_delta", min_delta)
         if not isinstance(monitor, str):
             raise ConfigurationError(f"EarlyStopping got monitor={monitor!r}: name a column such as 'validation_loss'")
-        self.patience, self.monitor, self.min_delta, self.restore_best = patience, monitor, min_delta, restore_best
+        self.monitor, self.restore_best, self.needs = monitor, restore_best, (monitor,)
         self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
@@ -50,11 +53,6 @@ class EarlyStopping(Callback):
         self._best_params: Any = None
 
     def on_epoch_end(self, net: Network, row: Row) -> bool:
-        if self.monitor not in row:
-            raise ConfigurationError(
-                f"EarlyStopping monitors {self.monitor!r}; the columns are {', '.join(row)}: name one of them, "
-                "or give fit a validation set"
-            )
         value = self.sign * row[self.monitor]
         if value < self.best - self.min_delta:
             self.best, self.best_epoch, self.waited = value, int(row["epoch"]), 0
@@ -98,29 +96,23 @@ class PrintRows(Callback):
     """A plain line after every ``every``-th epoch."""
 
     def __init__(self, every: int = 1, file: TextIO | None = None) -> None:
-        require_count("PrintRows", "every", every)
-        self.every, self.file = every, file
+        self.every = whole_number("PrintRows got every", every, 1)
+        self.file = file
 
     def on_epoch_end(self, net: Network, row: Row) -> None:
         if int(row["epoch"]) % self.every == 0:
             print(f"epoch {int(row['epoch']):>4}  {describe(row)}", file=self.file or sys.stdout, flush=True)
 
 
-def require_count(owner: str, name: str, value: object) -> None:
-    """Refuse what is no number of epochs."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{owner} got {name}={value!r}: it must be a whole number of at least 1")
-
-
 def describe(row: Row) -> str:
-    """One line of a row's figures: losses to 4 digits, accuracies in per cent, the duration in seconds."""
+    """One line of a row's figures: losses to 4 digits, accuracies in per cent, the duration in s or, below 0.01, ms."""
     words = []
     for name, value in row.items():
         label = name.replace("_", " ")
         if name.endswith("accuracy"):
             words.append(f"{label} {100 * value:.2f} %")
         elif name == "seconds":
-            words.append(f"{value:.2f} s")
+            words.append(f"{value:.2f} s" if value >= 0.01 else f"{1000 * value:.2f} ms")
         elif name != "epoch":
             words.append(f"{label} {value:.4g}")
     return "  ".join(words)

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from portable_bp import initializers, layers, losses
+from portable_bp.arguments import whole_number
 from portable_bp.arrays import HostArray
 from portable_bp.backend import Backend
 from portable_bp.errors import ConfigurationError, FileError, PortableBPError
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 
 FORMAT = "portable_bp network 1"
 """Key of the description in the file's header; one key, since safetensors writes several in random order."""
-Architecture = dict[str, Any]
+Description = dict[str, Any]
 
 
 def save(net: Network, path: str | Path) -> None:
-    """Write a network to ``path``, by way of a temporary file beside it: whole or not at all."""
+    """Write a network to ``path``, by way of a temporary file beside it: whole or not at all.
+
+    Written are architecture, parameters, and the numbers of epochs and steps; not the optimizer, which starts afresh.
+    """
     tensors = {
         f"{number}.{name}": net.backend.to_numpy(array)
         for number, layer in enumerate(net.params)
@@ -96,7 +100,7 @@ def load(
         ) from error
 
 
-def _architecture(net: Network) -> Architecture:
+def _architecture(net: Network) -> Description:
     return {
         "layers": [_describe(layer) for layer in net.layers],
         "loss": _describe(net.loss),
@@ -104,6 +108,7 @@ def _architecture(net: Network) -> Architecture:
         "seed": net.seed,
         "input_shape": net.architecture.input_shape,
         "epoch": net.epoch,
+        "step": net.step,
     }
 
 
@@ -140,7 +145,7 @@ def _class(name: str, custom: dict[str, type]) -> Any:
     raise FileError(f"it is made of {name!r}, which portable_bp doesn't know: name the class in load(…, custom=[…])")
 
 
-def _read(path: Path) -> tuple[Architecture, dict[str, HostArray]]:
+def _read(path: Path) -> tuple[Description, dict[str, HostArray]]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -164,7 +169,7 @@ def _read(path: Path) -> tuple[Architecture, dict[str, HostArray]]:
 
 
 def _network(
-    architecture: Architecture,
+    architecture: Description,
     tensors: dict[str, HostArray],
     custom: dict[str, type],
     backend: str | Backend,
@@ -172,9 +177,8 @@ def _network(
 ) -> Network:
     from portable_bp.network import Network
 
-    epoch = architecture["epoch"]
-    if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
-        raise FileError(f"its epoch is {epoch!r}, no number of epochs: it is damaged; save the network again")
+    for count in ("epoch", "step"):
+        whole_number(f"its {count}", architecture[count], 0)
     params: dict[str, dict[str, HostArray]] = {str(number): {} for number in range(len(architecture["layers"]))}
     for name, tensor in tensors.items():
         number, _, parameter = name.partition(".")
@@ -191,5 +195,5 @@ def _network(
         arithmetic=arithmetic,
         params=list(params.values()),
     )
-    net.epoch = epoch
+    net.epoch, net.step = architecture["epoch"], architecture["step"]
     return net

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
+from portable_bp.arguments import real_number, settle
 from portable_bp.arrays import HostArray, Shape
 from portable_bp.errors import ConfigurationError
 from portable_bp.streams import Stream
@@ -36,7 +37,7 @@ class Normal(Initializer):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_positive(self)
+        settle(self, "scale", real_number(f"{type(self).__name__} got scale", self.scale, above=True))
 
     def __call__(self, stream: Stream, shape: Shape) -> HostArray:
         return self.scale * stream.normal(shape)
@@ -49,7 +50,7 @@ class Uniform(Initializer):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_positive(self)
+        settle(self, "scale", real_number(f"{type(self).__name__} got scale", self.scale, above=True))
 
     def __call__(self, stream: Stream, shape: Shape) -> HostArray:
         return self.scale * stream.uniform(shape)
@@ -103,11 +104,3 @@ class LeCun(VarianceScaling):
 
     def variance(self, n_in: int, n_out: int) -> float:
         return 1.0 / n_in
-
-
-def _require_positive(initializer: Normal | Uniform) -> None:
-    scale = initializer.scale
-    if not (isinstance(scale, (int, float)) and 0.0 < scale < float("inf")):
-        raise ConfigurationError(
-            f"{type(initializer).__name__} got scale={scale!r}: it must be a positive finite Python number"
-        )

@@ -20,15 +20,18 @@ LIBRARIES = {
     "jax": array_api_compat.is_jax_array,
 }
 TO_NUMPY = {"cupy": "cupy.asnumpy({0})", "torch": "{0}.numpy(force=True)", "jax": "numpy.asarray({0})"}
+VALIDATION = "validation "
+"""How the names of the validation set's x and y begin."""
 
 
-def move(backend: Backend, value: Any, name: str, dtype: str) -> Array:
+def move(backend: Backend, value: Any, name: str, dtype: str, *, copy: bool = False) -> Array:
     """Give ``value`` as an array of the backend: a NumPy array or a list is copied once, an own array is cast.
 
-    Raises DataError for an array of another library or device, and for values that aren't numbers.
+    An own array of the right dtype is taken as it is; ``copy`` copies it, for what must outlive a write into it. Raises
+    DataError for an array of another library or device, and for values that aren't numbers.
     """
     if _on_device(backend, value, name):
-        return backend.xp.astype(value, getattr(backend.xp, dtype), copy=False)
+        return backend.xp.astype(value, getattr(backend.xp, dtype), copy=copy)
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused by name
         return backend.asarray(_host(value, name).astype(dtype, copy=False))
 
@@ -40,25 +43,52 @@ def _on_device(backend: Backend, value: Any, name: str) -> bool:
     if backend.owns(value):
         _require_real(bool(backend.xp.isdtype(value.dtype, ("bool", "integral", "real floating"))), value, name)
         return True
-    for library, is_array in LIBRARIES.items():
-        if is_array(value):
-            other = "move it there" if library == backend.name else f"build the network with backend={library!r}"
-            raise DataError(
-                f"{name} is an array of {library} on {array_api_compat.device(value)} and the network computes on "
-                f"{backend.spec!r}: give {TO_NUMPY[library].format(name)}, or {other}"
-            )
+    if array_api_compat.is_array_api_obj(value):
+        raise DataError(_foreign(backend, value, name))
     return False
+
+
+def _foreign(backend: Backend, value: Any, name: str) -> str:
+    module = type(value).__module__.partition(".")[0]
+    library = next((known for known, is_array in LIBRARIES.items() if is_array(value)), module)
+    cure = _give(name, TO_NUMPY.get(library, "numpy.from_dlpack({0})"))
+    if library in LIBRARIES:
+        cure += ", or move it there" if library == backend.name else f", or build the network with backend={library!r}"
+    device = array_api_compat.device(value)
+    return f"{name} is an array of {library} on {device} and the network computes on {backend.spec!r}: {cure}"
+
+
+def _give(name: str, cure: str, value: Any = None) -> str:
+    """Say in Python what to give instead; a ``value`` that is no array is to be made one first."""
+    variable = name.removeprefix(VALIDATION)
+    array = variable if value is None or array_api_compat.is_array_api_obj(value) else f"np.asarray({variable})"
+    return f"give {cure.format(array)}" + (" for the validation set" if name != variable else "")
+
+
+def _give_one(name: str, value: Any) -> str:
+    """Say how a single example becomes a batch of one."""
+    is_array = array_api_compat.is_array_api_obj(value) and not isinstance(value, np.generic)
+    return _give(name, "{0}[None]" if is_array else "[{0}]")
 
 
 def _host(value: Any, name: str) -> HostArray:
     if np.ma.isMaskedArray(value):
-        raise DataError(f"{name} is a masked array, whose mask would be lost: give {name}.filled(…) or leave rows out")
+        cure = _give(name, "{0}.filled(…)")
+        raise DataError(f"{name} is a masked array, whose mask would be lost: {cure}, or leave rows out")
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} can't be read as an array ({error}): give rows of equal length") from error
+    if _holds_words(array) and name.removeprefix(VALIDATION) == "y":
+        new = name == "y"  # the validation set's numbers must be those of the training set
+        cure = "names, y = np.unique(y, return_inverse=True)" if new else "y = np.searchsorted(names, y)"
+        raise DataError(f"{name} has the dtype {array.dtype}, words: give numbers: {cure}")
     _require_real(array.dtype.kind in "biuf", array, name)
     return array
+
+
+def _holds_words(array: HostArray) -> bool:
+    return array.dtype.kind in "SUT" or (array.dtype.kind == "O" and array.size > 0 and isinstance(array.flat[0], str))
 
 
 def _require_real(real: bool, array: Array, name: str) -> None:
@@ -86,18 +116,20 @@ def inputs(backend: Backend, x: Any, shape: Shape | None, dtype: str, name: str 
     wanted = "(n, …)" if shape is None else "(" + ", ".join(str(n) for n in ("n", *shape)) + ")"
     got = tuple(array.shape)
     if shape is not None and got == shape:
-        raise ShapeError(f"{name} must have the shape {wanted}; got {got}, one example: give {name}[None]")
+        raise ShapeError(f"{name} must have the shape {wanted}; got {got}, one example: {_give_one(name, x)}")
     if len(got) < 2 or (shape is not None and got[1:] != shape):
-        raise ShapeError(f"{name} must have the shape {wanted}; got {got}: {_cure(got, shape)}")
+        raise ShapeError(f"{name} must have the shape {wanted}; got {got}: {_cure(x, name, got, shape)}")
     if got[0] == 0:
         raise DataError(f"{name} is empty, shape {got}: give at least one example")
     return require_finite(backend, array, name)
 
 
-def _cure(got: Shape, shape: Shape | None) -> str:
+def _cure(x: Any, name: str, got: Shape, shape: Shape | None) -> str:
+    if len(got) == 1 and shape == (1,):
+        return _give(name, "{0}[:, None]", x)
     if shape is not None and len(got) > 2 and int(np.prod(got[1:])) == int(np.prod(shape)):
         return f"reshape it to ({got[0]}, {shape[0]}), or put Flatten() first" if len(shape) == 1 else "reshape it"
-    return "give one row an example, or change the first layer"
+    return "give one row per example, or change the first layer"
 
 
 def targets(backend: Backend, target: Any, loss: Loss, n: int, out: Shape | None, dtype: str, name: str = "y") -> Array:
@@ -108,9 +140,12 @@ def targets(backend: Backend, target: Any, loss: Loss, n: int, out: Shape | None
         array = require_finite(backend, move(backend, target, name, dtype), name)
         if array.ndim == 1 and out == (1,):
             array = backend.xp.reshape(array, (array.shape[0], 1))
+        if array.ndim == 0 or (n == 1 and tuple(array.shape) == out):
+            given = tuple(array.shape)
+            raise ShapeError(f"{name} must have a row per example; got {given}, one: {_give_one(name, target)}")
         _require_rows(array, loss, out, name)
     if array.shape[0] != n:
-        raise ShapeError(f"{name} has {array.shape[0]} rows and x has {n}: give one target an example")
+        raise ShapeError(f"{name} has {array.shape[0]} rows and x has {n}: give one target per example")
     if loss.target_kind == "probabilities":
         cure = "scale them, or take a loss for any numbers such as MeanSquaredError()"
         _require_range(backend, array, 0, 1, f"{name} for {type(loss).__name__}", cure)
@@ -123,12 +158,12 @@ def _labels(backend: Backend, target: Any, loss: Loss, out: Shape | None, name: 
     given = target if on_device else _host(target, name)
     if given.ndim != 1:
         column = given.ndim == 2 and given.shape[-1] == 1
-        cure = f"give {name}[:, 0]" if column else f"give {name}.argmax(axis=-1) if the rows are one-hot"
+        cure = _give(name, "{0}[:, 0]" if column else "{0}.argmax(axis=-1)", target)
+        cure = _give_one(name, target) if given.ndim == 0 else cure if column else f"{cure} if the rows are one-hot"
         raise ShapeError(f"{name} for {kind} must be class numbers of shape (n,); got {tuple(given.shape)}: {cure}")
-    if not (backend.xp.isdtype(given.dtype, "integral") if on_device else given.dtype.kind in "iu"):
-        raise DataError(
-            f"{name} for {kind} must be integer class numbers; got {given.dtype}: give {name}.astype(int) if they are"
-        )
+    if not (backend.xp.isdtype(given.dtype, ("bool", "integral")) if on_device else given.dtype.kind in "biu"):
+        cure = _give(name, "{0}.astype(int)", target)
+        raise DataError(f"{name} for {kind} must be integer class numbers; got {given.dtype}: {cure} if they are")
     array = move(backend, given, name, "int64")
     if out is not None and array.shape[0]:
         cure = f"number the classes 0 to {out[-1] - 1}, or give the last layer more outputs"
@@ -142,7 +177,7 @@ def _require_rows(array: Array, loss: Loss, out: Shape | None, name: str) -> Non
         cure = (
             "turn class numbers into rows with datasets.to_one_hot()"
             if array.ndim == 1
-            else "give one column an output, or change the last layer"
+            else "give one column per output, or change the last layer"
         )
         raise ShapeError(
             f"{name} for {type(loss).__name__} must have the outputs' shape {wanted}; got {tuple(array.shape)}: {cure}"
@@ -166,7 +201,7 @@ def weights(
         np.ones(n) if sample_weight is None else backend.to_numpy(move(backend, sample_weight, "sample_weight", dtype))
     )
     if total.shape != (n,):
-        raise ShapeError(f"sample_weight must have the shape ({n},); got {total.shape}: give one number an example")
+        raise ShapeError(f"sample_weight must have the shape ({n},); got {total.shape}: give one number per example")
     bad = ~(np.isfinite(total) & (total >= 0))
     if bad.any():
         raise DataError(
@@ -181,7 +216,15 @@ def weights(
 def _class_numbers(target: HostArray, loss: Loss) -> HostArray:
     if loss.target_kind == "labels":
         return target
-    return target.argmax(axis=-1) if target.shape[-1] > 1 else (target[..., 0] > 0.5).astype(np.int64)
+    if target.shape[-1] == 1:
+        return (target[..., 0] > 0.5).astype(np.int64)
+    unclear = (target == target.max(axis=-1, keepdims=True)).sum(axis=-1) != 1
+    if unclear.any():
+        raise DataError(
+            f"class_weight needs one class per example; {int(unclear.sum())} rows of y have several ones or none, the "
+            f"first at [{int(unclear.argmax())}]: give sample_weight"
+        )
+    return target.argmax(axis=-1)
 
 
 def _weight_of_each(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from portable_bp import inputs
 from portable_bp.architecture import Architecture
-from portable_bp.arguments import whole_number
+from portable_bp.arguments import require_fields, whole_number
 from portable_bp.arrays import Array, HostArray, Shape
 from portable_bp.backend import Backend, Batch, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
@@ -25,6 +24,16 @@ from portable_bp.optimizers import SGD, Optimizer
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.reproducible import with_arithmetic
 from portable_bp.training import Batches, Run, measure
+
+
+class LayerParams(dict[str, Array]):
+    """One layer's parameters by name; to read, not to write into."""
+
+    def __setitem__(self, name: str, array: Array) -> None:
+        raise ConfigurationError(
+            f"params[…][{name!r}] can't be set alone: take new = [dict(own) for own in net.params], change it, and "
+            "write net.params = new"
+        )
 
 
 class Network:
@@ -52,10 +61,11 @@ class Network:
         self.architecture = Architecture.of(layers, loss, dtype, seed, input_shape)
         self.backend = with_arithmetic(get_backend(backend), arithmetic)
         self.epoch = 0
-        self.model = Model(
-            [self.backend.lower(layer) for layer in self.layers], self.backend.lower(self.loss), self.seed
-        )
+        self.model = self._lowered()
+        self.history = History()
+        """What the last `fit` measured, also when it failed."""
         self._optimizer: Optimizer | None = None
+        self._compiled: tuple[Optimizer, Epoch] | None = None
         self._state: State = {}
         self.params = self.architecture.initial_params() if params is None else params
 
@@ -79,21 +89,43 @@ class Network:
         """The seed of weights, orders and masks."""
         return self.architecture.seed
 
+    def start(self, optimizer: Optimizer) -> State:
+        """Give the state from which the pure step goes on: parameters, a fresh optimizer state, the step count."""
+        return {**self._state, "optimizer": optimizer.init(self.backend.xp, self._state["params"])}
+
+    def _lowered(self) -> Model:
+        lower = self.backend.lower
+        return Model([lower(layer) for layer in self.layers], lower(self.loss), self.seed)
+
     # -- parameters -------------------------------------------------------------------------------------------------
 
     @property
+    def step(self) -> int:
+        """Number of training steps taken, which decides the dropout masks."""
+        return int(self._state["step"])
+
+    @step.setter
+    def step(self, taken: int) -> None:
+        with self.backend.activate():
+            zero = self.backend.xp.zeros((), dtype=self.backend.xp.int64)
+            self._state = {**self._state, "step": zero + taken}
+
+    @property
     def params(self) -> Tree:
-        """Parameters, one dict of arrays a layer; set it to a list of such dicts, NumPy arrays or the backend's."""
-        return self._state["params"]  # type: ignore[no-any-return]
+        """Parameters, one dict of arrays a layer.
+
+        Set it to a list of such dicts, of NumPy arrays or the backend's, which are copied; the optimizer then starts
+        afresh, while epochs and steps go on.
+        """
+        shown: Tree = [LayerParams(own) for own in self._state["params"]]
+        return shown
 
     @params.setter
     def params(self, new: Sequence[Mapping[str, Any]]) -> None:
         with self.backend.activate():
-            moved = self._moved(new)
-            if self._state:
-                self._state = {**self._state, "params": moved}
-            else:
-                self._state = {"params": moved, "step": self.backend.xp.zeros((), dtype=self.backend.xp.int64)}
+            step = self._state.get("step", self.backend.xp.zeros((), dtype=self.backend.xp.int64))
+            self._state = {"params": self._moved(new), "step": step}
+            self._optimizer = None
 
     def _moved(self, new: Sequence[Mapping[str, Any]]) -> Tree:
         self.architecture.require_params(new)
@@ -132,19 +164,19 @@ class Network:
         stops being finite; the parameters are then those of the last good epoch.
         """
         epochs = whole_number("epochs", epochs, 1)
-        told = _callbacks(callbacks)
         with self.backend.activate():
             data = self.batch(x, y)
             out = self.architecture.shapes(tuple(data[0].shape[1:]))[-1]
             weight = inputs.weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
             measured = self._measured(data if measure_training else None, validation)
             batches = Batches.of(data[0].shape[0], batch_size, shuffle)
-            self._use(optimizer)
             accuracy = all(self._has_classes(part[1]) for part in measured.values())
             trained = data if weight is None else (*data, weight)
-            run = Run(self.backend, self.model, self._epoch, trained, batches, measured, accuracy)
+            run = Run(self.backend, self.model, trained, batches, measured, accuracy)
+            told = _callbacks(callbacks, run.columns)
+            epoch = self._use(optimizer)
             show = sys.stderr.isatty() if progress is None else progress
-            return self._train(run, epochs, [*([ProgressBar()] if show else []), *told])
+            return self._train(run, epoch, epochs, [*([ProgressBar()] if show else []), *told])
 
     def _measured(self, training: Batch | None, validation: tuple[Any, Any] | None) -> dict[str, Batch]:
         measured = {} if training is None else {"training": training}
@@ -152,13 +184,13 @@ class Network:
             return measured
         return {**measured, "validation": self.batch(*_pair(validation), "validation ")}
 
-    def _train(self, run: Run, epochs: int, callbacks: list[Callback]) -> History:
-        history = History()
+    def _train(self, run: Run, epoch: Epoch, epochs: int, callbacks: list[Callback]) -> History:
+        history = self.history = History()
         with ExitStack() as stack:
             for callback in callbacks:
                 stack.callback(callback.on_fit_end, self)
                 callback.on_fit_begin(self, epochs)
-            for state, row in run.epochs(self._state, self.epoch + 1):
+            for state, row in run.epochs(epoch, self._state, self.epoch + 1):
                 self._state, self.epoch = state, int(row["epoch"])
                 history.append(row)
                 stop = [callback.on_epoch_end(self, row) for callback in callbacks]
@@ -166,29 +198,29 @@ class Network:
                     break
         return history
 
-    def _use(self, optimizer: Optimizer | None) -> None:
-        """Take ``optimizer`` with a fresh state, unless it equals the one in use."""
+    def _use(self, optimizer: Optimizer | None) -> Epoch:
+        """Take ``optimizer`` with a fresh state, unless it equals the one in use; give its compiled epoch."""
         wanted = optimizer if optimizer is not None else self._optimizer or SGD()
         if not isinstance(wanted, Optimizer):
             raise ConfigurationError(f"optimizer={wanted!r} is no optimizer: give an instance such as Adam(1e-3)")
-        if wanted == self._optimizer:
-            return
-        self._optimizer = wanted
-        self.__dict__.pop("_epoch", None)
-        self._state = {**self._state, "optimizer": wanted.init(self.backend.xp, self.params)}
-
-    @cached_property
-    def _epoch(self) -> Epoch:
-        assert self._optimizer is not None
-        lowered = self.backend.lower(self._optimizer)
-        return self.backend.compile(training_step(self.backend.xp, self.model, lowered))
+        require_fields(wanted)
+        if wanted != self._optimizer:
+            self._state = self.start(wanted)
+            self._optimizer = wanted
+        if self._compiled is None or self._compiled[0] != wanted:
+            step = training_step(self.backend.xp, self.model, self.backend.lower(wanted))
+            self._compiled = (wanted, self.backend.compile(step))
+        return self._compiled[1]
 
     # -- use --------------------------------------------------------------------------------------------------------
 
     def forward(self, x: Any) -> Array:
-        """Outputs of the last layer for x (n, …), an array of the backend: logits, where the loss takes logits."""
+        """Outputs of the last layer for x (n, …), an array of the backend: logits, where the loss takes logits.
+
+        On a GPU other than the first, compute with such arrays inside ``with net.backend.activate():``.
+        """
         with self.backend.activate():
-            return self.model.forward(self.backend.xp, self.params, self._inputs(x))[0]
+            return self.model.forward(self.backend.xp, self._state["params"], self._inputs(x))[0]
 
     def predict(self, x: Any) -> HostArray:
         """Outputs as NumPy array (n, n_out): probabilities behind a cross-entropy, the plain outputs otherwise."""
@@ -205,7 +237,7 @@ class Network:
         with self.backend.activate():
             data = self.batch(x, y)
             accuracy = self._has_classes(data[1])
-            values = measure(self.backend, self.model, self.params, data, accuracy=accuracy)
+            values = measure(self.backend, self.model, self._state["params"], data, accuracy=accuracy)
             totals = self.backend.to_numpy(self.backend.xp.concat(values))
         means = [float(total) / data[0].shape[0] for total in totals]
         return dict(zip(("loss", "accuracy"), means, strict=False))
@@ -222,7 +254,7 @@ class Network:
     def gradients(self, x: Any, y: Any) -> tuple[float, Tree]:
         """Loss as the loss defines it, and its gradients by every parameter, in the form of `params`; dropout rests."""
         with self.backend.activate():
-            value, grads = self.model.gradients(self.backend.xp, self.params, self.batch(x, y))
+            value, grads = self.model.gradients(self.backend.xp, self._state["params"], self.batch(x, y))
             return float(value), grads
 
     def digest(self) -> str:
@@ -249,11 +281,25 @@ class Network:
         return moved, inputs.targets(self.backend, y, self.loss, moved.shape[0], out, self.dtype, f"{which}y")
 
     def _has_classes(self, target: Array) -> bool:
-        """Whether the targets are class numbers, or rows of 0 and 1."""
+        """Whether the targets are class numbers, rows with one 1 and else 0, or a single column of 0 and 1."""
         if self.loss.target_kind == "labels":
             return True
         xp = self.backend.xp
-        return bool(xp.all((target == 0) | (target == 1)))
+        zero_or_one = xp.all((target == 0) | (target == 1))
+        one_each = xp.all(xp.sum(target, axis=-1) == 1) if target.shape[-1] > 1 else zero_or_one
+        return bool(zero_or_one) and bool(one_each)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what can be made again, with the arrays as NumPy's, for copies and other processes."""
+        left_out = ("model", "_compiled")
+        kept = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        return {**kept, "_state": _mapped(self.backend.to_numpy, self._state)}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__dict__.update(kept)
+        with self.backend.activate():
+            self._state = _mapped(self.backend.asarray, kept["_state"])
+        self.model, self._compiled = self._lowered(), None
 
     def __repr__(self) -> str:
         return self.architecture.lines(
@@ -270,8 +316,22 @@ def _pair(validation: Any) -> tuple[Any, Any]:
     return x, y
 
 
-def _callbacks(given: Any) -> list[Callback]:
+def _callbacks(given: Any, columns: list[str]) -> list[Callback]:
     listed = list(given) if isinstance(given, Iterable) else given
     if not isinstance(listed, list) or not all(isinstance(callback, Callback) for callback in listed):
         raise ConfigurationError(f"callbacks={listed!r}: give a list of instances such as [EarlyStopping()]")
+    for callback in listed:
+        for name in callback.needs:
+            if name not in columns:
+                raise ConfigurationError(
+                    f"{type(callback).__name__} monitors {name!r}; the columns are {', '.join(columns)}: name one of "
+                    "them, or give fit a validation set"
+                )
     return listed
+
+
+def _mapped(move: Callable[[Any], Any], tree: Any) -> Any:
+    """The tree of dicts and lists with every array moved."""
+    if isinstance(tree, dict):
+        return {name: _mapped(move, branch) for name, branch in tree.items()}
+    return [_mapped(move, branch) for branch in tree] if isinstance(tree, list) else move(tree)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from math import isfinite, pi
+from math import pi
+from numbers import Real
 from typing import Any, TypeAlias
 
+from portable_bp.arguments import INFINITY, real_number, settle
 from portable_bp.arrays import Array, Namespace
-from portable_bp.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,8 @@ class Schedule(ABC):
             value = getattr(self, field.name)
             if isinstance(value, Schedule) and field.name == "then":
                 continue
-            at_least = 1 if field.name in ("steps", "every") else 0
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not at_least <= value < float("inf"):
-                raise ConfigurationError(
-                    f"{type(self).__name__} got {field.name}={value!r}: "
-                    f"it must be a finite number of at least {at_least}"
-                )
+            at_least = 1.0 if field.name in ("steps", "every") else 0.0
+            settle(self, field.name, real_number(f"{type(self).__name__} got {field.name}", value, at_least))
 
     @abstractmethod
     def __call__(self, xp: Namespace, t: Array) -> Array:
@@ -118,20 +115,13 @@ Hyperparameter: TypeAlias = "float | Schedule | Any"
 
 def value_at(xp: Namespace, hyperparameter: Hyperparameter, updates: Array, dtype: Any) -> Any:
     """Value of a hyper-parameter after ``updates`` updates: the number itself, or an array of ``dtype``."""
-    if not isinstance(hyperparameter, Schedule):
-        return hyperparameter
-    return xp.astype(hyperparameter(xp, xp.astype(updates, xp.float64)), dtype)
+    if isinstance(hyperparameter, Schedule):
+        hyperparameter = hyperparameter(xp, xp.astype(updates, xp.float64))
+    return xp.astype(hyperparameter, dtype) if hasattr(hyperparameter, "shape") else hyperparameter
 
 
-def require(owner: object, name: str, high: float = float("inf"), *, positive: bool = False) -> None:
-    """Refuse a hyper-parameter that is a plain number outside [0, high), or (0, high); others are not looked at."""
+def require(owner: object, name: str, high: float = INFINITY, *, positive: bool = False) -> None:
+    """Refuse a hyper-parameter that is a number outside [0, high), or (0, high); schedules and arrays pass."""
     value = getattr(owner, name)
-    if isinstance(value, Schedule) or hasattr(value, "shape"):
-        return
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-    if not number or not 0.0 <= value < high or (positive and value == 0.0):
-        lower = "above 0" if positive else "of at least 0"
-        upper = "" if high == float("inf") else f" and below {high:g}"
-        raise ConfigurationError(
-            f"{type(owner).__name__} got {name}={value!r}: it must be a finite number {lower}{upper}"
-        )
+    if isinstance(value, Real) or not (isinstance(value, Schedule) or hasattr(value, "shape")):
+        settle(owner, name, real_number(f"{type(owner).__name__} got {name}", value, high=high, above=positive))

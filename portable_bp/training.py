@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Literal
 
 from portable_bp.arguments import whole_number
-from portable_bp.arrays import Array
+from portable_bp.arrays import Array, Namespace
 from portable_bp.backend import Backend, Batch, Epoch, State
 from portable_bp.backpropagation import Model
 from portable_bp.errors import NonFiniteError
@@ -84,14 +84,13 @@ class Run:
 
     backend: Backend
     model: Model
-    epoch: Epoch
     data: Batch
     batches: Batches
     measured: dict[str, Batch]
     """Sets to measure after each epoch, by the first word of their columns."""
     accuracy: bool
 
-    def epochs(self, state: State, first: int) -> Iterator[tuple[State, Row]]:
+    def epochs(self, epoch: Epoch, state: State, first: int) -> Iterator[tuple[State, Row]]:
         """Train without end: after each epoch yield the state and the epoch's row of the history.
 
         Raises NonFiniteError where a batch's loss was not finite; the state yielded last is then the last good one.
@@ -101,28 +100,37 @@ class Run:
             started = perf_counter()
             if self.batches.shuffled or not orders:
                 orders = self.batches.orders(self.backend, self.model.seed, number)
-            state, losses = self._train(state, orders)
+            state, losses = self._train(epoch, state, orders)
             row = self._read(number, state["params"], losses)
             yield state, {**row, "seconds": perf_counter() - started}
 
-    def _train(self, state: State, orders: list[Array]) -> tuple[State, list[Array]]:
+    def _train(self, epoch: Epoch, state: State, orders: list[Array]) -> tuple[State, list[Array]]:
         losses = []
         for order in orders:
-            state, values = self.epoch(state, self.data, order)
+            state, values = epoch(state, self.data, order)
             losses.append(values)
         return state, losses
 
+    @property
+    def measures(self) -> list[tuple[str, int]]:
+        """Columns measured after each epoch, each with the number of examples that it is a mean over."""
+        words = ["loss", "accuracy"] if self.accuracy else ["loss"]
+        return [(f"{name}_{word}", data[0].shape[0]) for name, data in self.measured.items() for word in words]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of a row's entries."""
+        return ["epoch", "loss", *(name for name, _ in self.measures), "seconds"]
+
     def _read(self, number: int, params: Tree, losses: list[Array]) -> Row:
         """Read everything that the epoch measured from the device, in one transfer."""
-        values, columns = list(losses), []
-        for name, data in self.measured.items():
+        values = [*losses, _finite(self.backend.xp, params, losses[0])]
+        for data in self.measured.values():
             values += measure(self.backend, self.model, params, data, accuracy=self.accuracy)
-            words = ["loss", "accuracy"] if self.accuracy else ["loss"]
-            columns += [(f"{name}_{word}", data[0].shape[0]) for word in words]
         numbers = [float(value) for value in self.backend.to_numpy(self.backend.xp.concat(values))]
         steps = len(self.batches.sizes)
-        self._require_finite(number, numbers[:steps])
-        means = {name: total / n for (name, n), total in zip(columns, numbers[steps:], strict=True)}
+        means = {name: total / n for (name, n), total in zip(self.measures, numbers[steps + 1 :], strict=True)}
+        self._require_finite(number, numbers[:steps], numbers[steps], means)
         return {"epoch": number, "loss": self._mean_loss(numbers[:steps]), **means}
 
     def _mean_loss(self, losses: list[float]) -> float:
@@ -131,11 +139,21 @@ class Run:
             losses = [loss * size for loss, size in zip(losses, self.batches.sizes, strict=True)]
         return sum(losses) / self.batches.n
 
-    def _require_finite(self, number: int, losses: list[float]) -> None:
-        bad = next((i for i, loss in enumerate(losses) if not isfinite(loss)), None)
-        if bad is not None:
+    def _require_finite(self, number: int, losses: list[float], params: float, means: dict[str, float]) -> None:
+        steps = {f"the loss of step {i} in epoch {number}": loss for i, loss in enumerate(losses, start=1)}
+        measured = {f"{name.replace('_', ' ')} after epoch {number}": value for name, value in means.items()}
+        weights = {f"the share of finite parameters after epoch {number}": params} if params < 1.0 else {}
+        bad = [(what, value) for what, value in {**steps, **measured}.items() if not isfinite(value)]
+        for what, value in [*bad, *weights.items()]:
             raise NonFiniteError(
-                f"the loss of step {bad + 1} in epoch {number} is {losses[bad]}: training diverged; lower the learning "
-                "rate, scale the data, put activations between Dense layers, or clip with ClipByGlobalNorm. The "
-                "network keeps the parameters from before this epoch"
+                f"{what} is {value:g}: training diverged; lower the learning rate, scale the data, put activations "
+                "between Dense layers, or clip with ClipByGlobalNorm. The network keeps the parameters from before "
+                "this epoch"
             )
+
+
+def _finite(xp: Namespace, params: Tree, like: Array) -> Array:
+    """Share of the parameter arrays that hold only finite numbers, of shape (1,) and the dtype of ``like``."""
+    arrays = [array for layer in params for array in layer.values()]
+    flags = [xp.reshape(xp.astype(xp.all(xp.isfinite(array)), like.dtype), (1,)) for array in arrays]
+    return sum(flags[1:], flags[0]) * (1.0 / len(flags)) if flags else xp.ones_like(like[:1])

@@ -301,6 +301,7 @@ def crafted(file, tensors=None, text=None, **changed):
         "seed": 0,
         "input_shape": [2],
         "epoch": 0,
+        "step": 0,
     }
     arrays = {"0.weight": np.zeros((2, 3), "f4"), "0.bias": np.zeros((1, 3), "f4")} if tensors is None else tensors
     description = json.dumps({**sound, **changed}) if text is None else text
@@ -344,9 +345,9 @@ DESCRIPTIONS = {
     "another dtype": ({"dtype": "int8"}, "dtype='int8'"),
     "a dtype that is a list": ({"dtype": ["float32"]}, "dtype=['float32']"),
     "a seed that is a word": ({"seed": "a"}, "seed='a'"),
-    "an endless epoch": ({"epoch": float("inf")}, "its epoch is inf"),
-    "a negative epoch": ({"epoch": -3}, "its epoch is -3"),
-    "an epoch that is a word": ({"epoch": "three"}, "its epoch is 'three'"),
+    "an endless epoch": ({"epoch": float("inf")}, "its epoch=inf"),
+    "a negative epoch": ({"epoch": -3}, "its epoch=-3"),
+    "an epoch that is a word": ({"epoch": "three"}, "its epoch='three'"),
     "an input shape that is a number": ({"input_shape": 2}, "input_shape=2"),
     "an input shape of words": ({"input_shape": ["2"]}, "input_shape=['2']"),
     "an input shape that doesn't fit": ({"input_shape": [7]}, "expects x of shape (batch, 2); got (batch, 7)"),

@@ -1,5 +1,8 @@
 """The network's face: construction, parameters, predictions."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -79,7 +82,7 @@ def test_a_network_prints_its_layers_and_the_number_of_parameters():
     text = repr(network())
     assert "Network on numpy, float32, seed 0, 26 parameters" in text
     assert "Dense(n_in=3, n_out=4)" in text
-    assert "16 parameters" in text
+    assert "0  Dense(n_in=3, n_out=4)  weight (3, 4), bias (1, 4)" in text
     assert "SoftmaxCrossEntropy" in text
 
 
@@ -102,3 +105,114 @@ def test_a_layer_of_a_user_s_own_trains_like_any_other(backend):
     net = bp.Network([bp.Dense(3, 2), Scale()], bp.MeanSquaredError(), backend=backend, dtype="float64")
     history = net.fit(X, X[:, :2], optimizer=bp.Adam(0.1), epochs=60, batch_size=None)
     assert history["loss"][-1] < 0.05 * history["loss"][0]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("spec", ["numpy", "torch", "jax"])
+def test_a_copied_or_pickled_network_goes_on_as_the_original_would(copied, spec):
+    pytest.importorskip(spec)
+    labels = [0, 1, 0, 1, 0, 1]
+    net = network(spec)
+    net.fit(X, labels, optimizer=bp.Adam(0.1), epochs=2, batch_size=2)
+    same = copied(net)
+    for one in (net, same):
+        one.fit(X, labels, epochs=2, batch_size=2)
+    assert same.digest() == net.digest()
+    assert same.backend.spec == net.backend.spec
+
+
+def test_a_parameter_can_t_be_set_alone_and_the_message_says_how_to():
+    net = network()
+    before = net.digest()
+    with pytest.raises(bp.ConfigurationError, match="write net.params = new"):
+        net.params[0]["weight"] = np.ones((3, 4))
+    assert net.digest() == before
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (
+            lambda: bp.Network([*LAYERS, bp.Softmax()], bp.SoftmaxCrossEntropy()),
+            r"applies the Softmax itself.*Softmax\(\)",
+        ),
+        (lambda: bp.Network([*LAYERS, bp.Sigmoid()], bp.BinaryCrossEntropy()), r"applies the Sigmoid itself"),
+    ],
+)
+def test_a_layer_that_the_loss_applies_itself_is_refused(build, words):
+    with pytest.raises(bp.ConfigurationError, match=words):
+        build()
+
+
+class PlainLayer(bp.Layer):
+    """What many write first: an __init__ where a dataclass field belongs."""
+
+    def __init__(self, a=0.1):
+        self.a = a
+
+    def forward(self, xp, params, x):
+        return self.a * x, None
+
+    def backward(self, xp, params, cache, dy):
+        return self.a * dy, {}
+
+
+class PlainOptimizer(bp.SGD):
+    def __init__(self, speed):
+        super().__init__(speed)
+        self.speed = speed
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: bp.Network([PlainLayer()], bp.MeanSquaredError()), "PlainLayer holds a, no field"),
+        (lambda: network().fit(X, [0] * 6, optimizer=PlainOptimizer(1.0)), "PlainOptimizer holds speed, no field"),
+        (lambda: bp.L2(PlainOptimizer(1.0), 0.1), "PlainOptimizer holds speed, no field"),
+    ],
+)
+def test_a_setting_that_is_no_field_and_would_be_lost_is_refused(call, words):
+    with pytest.raises(bp.ConfigurationError, match=words):
+        call()
+
+
+@pytest.mark.parametrize("spec", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        bp.SGD(np.float64(0.1)),
+        bp.Adam(np.logspace(-2, 0, 3)[0], beta1=np.float64(0.9)),
+        bp.L2(bp.SGD(0.1), np.float32(0.1)),
+    ],
+    ids=str,
+)
+def test_numpy_numbers_are_hyper_parameters_and_leave_float32_as_it_is(spec, optimizer):
+    pytest.importorskip(spec)
+    layers = [bp.Dense(3, 4), bp.LeakyReLU(np.float64(0.1)), bp.Dropout(np.float64(0.2)), bp.Dense(4, 2)]
+    net = bp.Network(layers, bp.SoftmaxCrossEntropy(), backend=spec)
+    net.fit(X, [0, 1, 0, 1, 0, 1], optimizer=optimizer)
+    assert net.predict(X).dtype == "float32"
+    assert {str(net.backend.to_numpy(a).dtype) for layer in net.params for a in layer.values()} == {"float32"}
+
+
+@pytest.mark.parametrize("rate", [np.float64("nan"), np.float64(-1), np.float32("inf")])
+def test_numpy_numbers_are_checked_like_others(rate):
+    with pytest.raises(bp.ConfigurationError, match="finite number of at least 0"):
+        bp.SGD(rate)
+
+
+def test_rows_with_several_ones_have_no_accuracy():
+    net = bp.Network([bp.Dense(3, 2)], bp.BinaryCrossEntropy())
+    assert "accuracy" in net.evaluate(X[:2], [[1, 0], [0, 1]])
+    assert "accuracy" not in net.evaluate(X[:2], [[1, 1], [0, 1]])
+
+
+def test_setting_parameters_starts_the_optimizer_afresh_and_keeps_epochs_and_steps():
+    labels, net = [0, 1, 0, 1, 0, 1], network(dtype="float64")
+    start = [dict(own) for own in net.params]
+    first = net.fit(X, labels, optimizer=bp.Adam(0.1), epochs=2, batch_size=None)["loss"]
+    net.params = start
+    again = net.fit(X, labels, optimizer=bp.Adam(0.1), epochs=2, batch_size=None)
+    assert again["loss"] == first
+    assert again["epoch"] == [3, 4]
+    assert net.step == 4

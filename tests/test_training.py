@@ -1,9 +1,12 @@
 """The loop around the step: batches, what is measured, what is moved, and that every backend does the same."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 
 import portable_bp as bp
+from portable_bp.philox import mask_key
 from portable_bp.training import Batches
 
 NOISE = np.random.default_rng(0)
@@ -75,6 +78,16 @@ def test_orders_change_from_epoch_to_epoch_and_with_the_seed_and_are_the_same_on
     assert rows(backend, 0, 1) != rows(backend, 1, 1)
 
 
+def test_without_shuffling_the_batches_come_in_the_order_of_the_rows():
+    whole, parts = network(), network()
+    options = {"optimizer": bp.Adam(0.01), "shuffle": False}
+    whole.fit(X, LABELS, epochs=2, batch_size=20, **options)
+    for rows in [slice(0, 20), slice(20, 40), slice(40, 50)] * 2:
+        parts.fit(X[rows], LABELS[rows], batch_size=None, **options)
+    for own, other in zip(whole.params, parts.params, strict=True):
+        assert all(np.array_equal(own[name], other[name]) for name in own)
+
+
 def test_training_takes_the_same_way_on_every_backend(backend):
     layers = [bp.Dense(4, 8), bp.Dropout(0.2), bp.Tanh(), bp.Dense(8, 2)]
     options = {"optimizer": bp.Adam(0.01), "epochs": 3, "batch_size": 8, "validation": (X, LABELS)}
@@ -124,6 +137,38 @@ def test_class_weights_are_sample_weights_by_class(class_weight):
     assert np.array_equal(by_class.params[0]["weight"], by_sample.params[0]["weight"])
 
 
+RISING = np.linspace(0.5, 2.0, 50)
+THIRDS = np.arange(50) % 3
+ROWS = {"labels": (bp.SoftmaxCrossEntropy(), THIRDS), "rows of 0 and 1": (bp.BinaryCrossEntropy(), np.eye(3)[THIRDS])}
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("sample_weight", [None, RISING], ids=["alone", "with sample weights"])
+def test_class_weights_multiply_sample_weights_whatever_form_the_classes_have(name, sample_weight):
+    loss, target = ROWS[name]
+    product = np.asarray([1.0, 3.0, 0.5])[THIRDS] * (1.0 if sample_weight is None else sample_weight)
+    by_class, by_product = (network(layers=[bp.Dense(4, 3)], loss=loss) for _ in range(2))
+    by_class.fit(X, target, class_weight=[1.0, 3.0, 0.5], sample_weight=sample_weight, optimizer=bp.SGD(0.1))
+    by_product.fit(X, target, sample_weight=product, optimizer=bp.SGD(0.1))
+    np.testing.assert_allclose(by_class.params[0]["weight"], by_product.params[0]["weight"], rtol=1e-13)
+
+
+def test_a_single_target_is_of_class_1_above_one_half():
+    target = np.asarray([0.0, 0.46, 0.5, 0.51, 1.0])
+    by_class, by_sample = (network(layers=[bp.Dense(4, 1)], loss=bp.BinaryCrossEntropy()) for _ in range(2))
+    by_class.fit(X[:5], target, class_weight={1: 3.0}, optimizer=bp.SGD(0.1))
+    by_sample.fit(X[:5], target, sample_weight=[1, 1, 1, 3, 3], optimizer=bp.SGD(0.1))
+    assert np.array_equal(by_class.params[0]["weight"], by_sample.params[0]["weight"])
+
+
+def test_balanced_class_weights_leave_out_a_class_that_is_absent():
+    labels = np.where(LABELS == 1, 2, 0)  # of the classes 0, 1 and 2
+    balanced, by_sample = (network(layers=[bp.Dense(4, 3)]) for _ in range(2))
+    balanced.fit(X, labels, class_weight="balanced", optimizer=bp.SGD(0.1))
+    by_sample.fit(X, labels, sample_weight=(50 / (2 * np.bincount(LABELS)))[LABELS], optimizer=bp.SGD(0.1))
+    np.testing.assert_allclose(balanced.params[0]["weight"], by_sample.params[0]["weight"], rtol=1e-13)
+
+
 def test_balanced_class_weights_give_every_class_the_same_total():
     balanced, by_sample = network(), network()
     balanced.fit(X, LABELS, class_weight="balanced", optimizer=bp.SGD(0.1))
@@ -161,6 +206,52 @@ def test_dropout_draws_while_training_and_rests_in_predictions():
     assert not np.allclose(net.params[0]["weight"], other.params[0]["weight"])
 
 
+@dataclass(frozen=True)
+class Noted(bp.layers.StochasticLayer):
+    """The identity, which notes the key and the step of every draw that it is given."""
+
+    notes: list = field(default_factory=list)
+
+    def forward(self, xp, params, x, draw=None):
+        if draw is not None:
+            self.notes.append((draw.key, int(draw.step)))
+        return x, None
+
+    def backward(self, xp, params, cache, dy):
+        return dy, {}
+
+
+def test_masks_follow_seed_layer_and_step_through_new_optimizers_and_new_parameters():
+    noted = Noted()
+    net = bp.Network([bp.Dense(4, 3), noted, bp.Dense(3, 2)], bp.SoftmaxCrossEntropy(), seed=7)
+    for optimizer in (bp.SGD(0.1), bp.SGD(0.2)):
+        net.params = net.params
+        net.fit(X[:10], LABELS[:10], optimizer=optimizer, epochs=2, batch_size=4, measure_training=True)
+    assert noted.notes == [(mask_key(7, 1), step) for step in range(12)]
+
+
+@dataclass(frozen=True)
+class InfiniteAbove15(bp.losses.Loss):
+    """J = -Σ y, and infinite where any y is above 15."""
+
+    averages = False
+
+    def forward(self, xp, y, target, weight=None):
+        return xp.sum(xp.where(y > 15.0, float("inf"), -y)), y
+
+    def backward(self, xp, cache):
+        return -xp.ones_like(cache)
+
+
+def test_the_first_step_whose_loss_is_not_finite_is_named_with_its_epoch():
+    """With y = w x and dJ/dy = -1 each x is added to w: y is 0, 3, 8 in epoch 1 and 6, 21, 20 in epoch 2."""
+    net = network(layers=[bp.Dense(1, 1, bias=False)], loss=InfiniteAbove15(), params=[{"weight": np.zeros((1, 1))}])
+    with pytest.raises(bp.NonFiniteError, match=r"the loss of step 2 in epoch 2 is inf: training diverged"):
+        net.fit([[1.0], [3.0], [2.0]], np.zeros(3), optimizer=bp.SGD(1.0), epochs=3, batch_size=1, shuffle=False)
+    assert net.epoch == 1
+    assert net.params[0]["weight"].tolist() == [[6.0]]
+
+
 def test_a_run_that_overflows_stops_with_the_step_and_keeps_the_last_good_parameters(backend):
     """E2: without activation functions and with too large a rate, squared error overflows."""
     x, y = bp.datasets.linear()
@@ -191,6 +282,16 @@ def test_targets_that_are_no_classes_have_no_accuracy():
         net.score(X, X[:, :2])
 
 
+CLASSES = np.eye(2)[LABELS]
+
+
+@pytest.mark.parametrize(("target", "other"), [(CLASSES, X[:, :2]), (X[:, :2], CLASSES)], ids=["first", "second"])
+def test_accuracy_is_measured_only_where_every_measured_set_has_classes(target, other):
+    net = network(layers=[bp.Dense(4, 2)], loss=bp.MeanSquaredError())
+    columns = net.fit(X, target, validation=(X, other), measure_training=True).columns
+    assert list(columns) == ["epoch", "loss", "training_loss", "validation_loss", "seconds"]
+
+
 def test_large_sets_are_measured_in_parts(monkeypatch, backend):
     net = network(backend)
     whole = net.evaluate(X, LABELS)
@@ -204,3 +305,64 @@ def test_the_readme_s_network_learns_xor_on_every_backend(backend):
     net = network(backend, layers=layers, loss=bp.BinaryCrossEntropy(), dtype="float32")
     net.fit(x, y, optimizer=bp.Adam(0.05), epochs=150, batch_size=None)
     assert net.score(x, y) == 1.0
+
+
+def test_the_history_of_a_failed_fit_is_kept():
+    x, y = bp.datasets.linear()
+    net = network(layers=[bp.Dense(2, 8), bp.Dense(8, 1)], loss=bp.HalfSquaredError(), dtype="float32")
+    with pytest.raises(bp.NonFiniteError):
+        net.fit(x, y, optimizer=bp.SGD(0.05), epochs=500, batch_size=None)
+    assert len(net.history) == net.epoch > 0
+
+
+def test_a_last_update_that_overflows_is_found_though_every_loss_was_finite(backend):
+    x, y = np.full((4, 1), 1e3), np.full((4, 1), -1e3)
+    net = network(backend, layers=[bp.Dense(1, 1)], loss=bp.HalfSquaredError(), dtype="float32")
+    with pytest.raises(bp.NonFiniteError, match="finite parameters after epoch 1 is"):
+        net.fit(x, y, optimizer=bp.SGD(1e36), batch_size=None)
+    assert np.all(np.isfinite(backend.to_numpy(net.params[0]["weight"])))
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_training():
+    net = network(layers=[bp.Dense(1, 1)], loss=bp.HalfSquaredError(), dtype="float32")
+    with pytest.raises(bp.NonFiniteError, match="validation loss after epoch 1 is inf"):
+        net.fit([[1.0]], [[1.0]], optimizer=bp.SGD(0.1), validation=([[3e38]], [[-3e38]]))
+
+
+def test_an_optimizer_that_fails_to_start_leaves_the_network_as_it_was(monkeypatch):
+    net = network()
+    init, calls = bp.Adam.init, []
+
+    def failing_once(self, xp, params):
+        calls.append(None)
+        if len(calls) == 1:
+            raise MemoryError
+        return init(self, xp, params)
+
+    monkeypatch.setattr(bp.Adam, "init", failing_once)
+    with pytest.raises(MemoryError):
+        net.fit(X, LABELS, optimizer=bp.Adam(0.01))
+    assert len(net.fit(X, LABELS, optimizer=bp.Adam(0.01))) == 1
+
+
+def test_a_callback_that_needs_what_is_not_measured_is_refused_before_training():
+    net = network()
+    before = net.digest()
+    with pytest.raises(
+        bp.ConfigurationError, match="EarlyStopping monitors 'validation_loss'; the columns are epoch, loss"
+    ):
+        net.fit(X, LABELS, callbacks=[bp.EarlyStopping()])
+    assert (net.digest(), net.epoch) == (before, 0)
+
+
+def test_a_saved_network_goes_on_with_the_masks_of_its_own_steps(tmp_path):
+    def build():
+        return network(layers=[bp.Dense(4, 8), bp.Dropout(0.5), bp.Dense(8, 2)])
+
+    whole, first = build(), build()
+    whole.fit(X, LABELS, optimizer=bp.SGD(0.1), epochs=3, batch_size=8)
+    first.fit(X, LABELS, optimizer=bp.SGD(0.1), epochs=2, batch_size=8)
+    first.save(tmp_path / "net")
+    second = bp.load(tmp_path / "net")
+    second.fit(X, LABELS, optimizer=bp.SGD(0.1), epochs=1, batch_size=8)
+    assert second.digest() == whole.digest()

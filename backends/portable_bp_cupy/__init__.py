@@ -80,8 +80,7 @@ class CupyBackend(Backend):
             self._cupy.cuda.get_current_stream().synchronize()
 
     def activate(self) -> AbstractContextManager[Any]:
-        # A new Device object each time: CuPy's keeps a stack of the devices left, which threads must not share.
-        return self._cupy.cuda.Device(int(self.device))  # type: ignore[no-any-return]
+        return self._gpu  # type: ignore[no-any-return]
 
     @classmethod
     def devices(cls) -> list[str]:

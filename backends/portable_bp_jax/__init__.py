@@ -1,6 +1,7 @@
 """JAX arrays, with the epoch compiled by XLA; JAX's own autodiff is not used."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from portable_bp.backend import Backend, Batch, Epoch, State, Step
@@ -9,8 +10,9 @@ from portable_bp.errors import BackendError
 __all__ = ["JaxBackend"]
 
 AS_WRITTEN = {"xla_disable_hlo_passes": "algsimp,fusion", "xla_backend_optimization_level": 0}
-"""XLA's algebraic simplifier turns quotients into products with reciprocals and joins constants; a fused kernel contracts
-a·b + c. Without these two passes each operation is a kernel of its own, on the CPU."""
+"""XLA's algebraic simplifier turns quotients into products with reciprocals and joins constants; a fused kernel
+contracts a·b + c. Without these two passes each operation is a kernel of its own, on the CPU; level 0 compiles them
+five times faster."""
 
 
 def _import_jax() -> Any:
@@ -66,8 +68,11 @@ class JaxBackend(Backend):
     def synchronize(self) -> None:
         self._jax.block_until_ready(self._jax.device_put(0.0, self._device) + 0.0)
 
-    def activate(self) -> AbstractContextManager[Any]:
-        return self._jax.default_device(self._device)  # type: ignore[no-any-return]
+    @contextmanager
+    def activate(self) -> Iterator[None]:
+        # On recent GPUs XLA would otherwise multiply float32 in TF32, which keeps ten bits.
+        with self._jax.default_device(self._device), self._jax.default_matmul_precision("highest"):
+            yield
 
     def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
         """Compile the whole epoch into one call: `jax.jit` of a `jax.lax.scan` over the steps.

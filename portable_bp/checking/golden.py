@@ -1,14 +1,20 @@
-"""A handful of trainings in reproducible arithmetic, whose digests are known and are the same on every device."""
+"""A handful of trainings in reproducible arithmetic, whose digests are known and are the same on every device.
+
+`python -m portable_bp.checking.golden FOLDER` (with MNIST's files) runs them anew on NumPy and records their digests.
+"""
 
 from __future__ import annotations
 
+import json
+import platform
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from portable_bp.arrays import HostArray
-from portable_bp.backend import Backend
+from portable_bp.backend import Backend, get_backend
 from portable_bp.backpropagation import training_step
 from portable_bp.checking.differences import named
 from portable_bp.datasets import mnist, one_hot, xor
@@ -22,6 +28,7 @@ from portable_bp.reproducible import with_arithmetic
 from portable_bp.training import Batches
 
 MNIST_IMAGES, MNIST_BATCH = 2560, 128
+RECORD = Path(__file__).with_name("golden.json")
 
 
 @dataclass(frozen=True)
@@ -60,13 +67,12 @@ class Training:
     def steps(self, backend: Backend, folder: str | Path | None = None) -> Iterator[dict[str, HostArray]]:
         """Train step by step: after each one yield the parameters and the optimizer's state, as named NumPy arrays."""
         net = self.network(backend)
-        place, xp = net.backend, net.backend.xp
+        place = net.backend
         with place.activate():
             data = net.batch(*self.examples(folder))
             batches = Batches.of(data[0].shape[0], self.batch_size, True)
-            state: dict[str, Any] = {"params": net.params, "step": xp.zeros((), dtype=xp.int64)}
-            state["optimizer"] = self.optimizer.init(xp, net.params)
-            run = place.compile(training_step(xp, net.model, self.optimizer))
+            state = net.start(self.optimizer)
+            run = place.compile(training_step(place.xp, net.model, self.optimizer))
             for epoch in range(1, self.epochs + 1):
                 for order in batches.orders(place, net.seed, epoch):
                     for i in range(order.shape[0]):
@@ -107,6 +113,26 @@ TRAININGS: dict[str, Training] = {
 """The trainings by name."""
 
 
+def _known() -> dict[str, str]:
+    digests: dict[str, str] = json.loads(RECORD.read_text())["digests"] if RECORD.exists() else {}
+    return digests
+
+
+GOLDEN = _known()
+"""Digest of each training by its name, as recorded."""
+
+
+def record(folder: str | Path) -> dict[str, Any]:
+    """Run every training on NumPy and write its digest, with machine and versions, into the package."""
+    import numpy as np
+
+    made = {"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()}
+    digests = {name: training.digest(get_backend("numpy"), folder) for name, training in TRAININGS.items()}
+    content = {"made": {**made, "numpy": np.__version__, "backend": "numpy"}, "digests": digests}
+    RECORD.write_text(json.dumps(content, indent=1) + "\n")
+    return content
+
+
 def first_difference(
     training: Training, backend: Backend, reference: Backend, folder: str | Path | None = None
 ) -> str | None:
@@ -118,3 +144,7 @@ def first_difference(
                 size = float(abs(found[name] - array).max())
                 return f"step {number}, {name}: differs by up to {size:.3g}"
     return None
+
+
+if __name__ == "__main__":
+    print(json.dumps(record(sys.argv[1]), indent=1))

@@ -22,6 +22,7 @@ class Report:
 
     title: str
     rows: list[Check]
+    advice: str = ""
 
     @property
     def ok(self) -> bool:
@@ -29,10 +30,9 @@ class Report:
         return all(row.ok for row in self.rows)
 
     def require(self) -> Report:
-        """Give the report itself, or raise GradientError with the rows that failed."""
+        """Give the report itself, or raise GradientError with it."""
         if not self.ok:
-            failed = Report(f"{self.title}: FAILED", [row for row in self.rows if not row.ok])
-            raise GradientError(str(failed))
+            raise GradientError(str(Report(f"{self.title}: FAILED", self.rows, self.advice)))
         return self
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Report:
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table
         ]
-        return "\n".join([self.title, *lines])
+        return "\n".join([self.title, *lines, *([self.advice] if self.advice else [])])
 
     __repr__ = __str__
 

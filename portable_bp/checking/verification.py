@@ -112,11 +112,10 @@ def _optimizer_case(rule: Optimizer) -> Callable[[Backend, str], Arrays]:
         from portable_bp.network import Network
 
         net = Network([Dense(6, 4), Tanh(), Dense(4, 3)], HalfMeanSquaredError(), backend=backend, dtype=dtype)
-        xp, params = backend.xp, net.params
         with backend.activate():
             batch = net.batch(Stream(0, "x").normal((BATCH, 6)), targets_for(net.loss, 3))
-            step = training_step(xp, Model(net.layers, net.loss), backend.lower(rule))
-            state = {"params": params, "optimizer": rule.init(xp, params), "step": xp.zeros((), dtype=xp.int64)}
+            step = training_step(backend.xp, Model(net.layers, net.loss), backend.lower(rule))
+            state = net.start(backend.lower(rule))
             for _ in range(STEPS):
                 state, _ = step(state, batch)
             return {

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from portable_bp.arguments import whole_number
+from portable_bp.arguments import settle, whole_number
 from portable_bp.arrays import Array, HostArray, Namespace, Params, Shape
 from portable_bp.errors import ConfigurationError, ShapeError
 from portable_bp.initializers import Initializer, Xavier, Zeros
@@ -36,8 +36,7 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         for name in ("n_in", "n_out"):
-            number = whole_number(f"Dense got {name}", getattr(self, name), 1)
-            object.__setattr__(self, name, number)  # an int also where NumPy's was given, so that it can be saved
+            settle(self, name, whole_number(f"Dense got {name}", getattr(self, name), 1))
         if not isinstance(self.bias, bool):
             raise ConfigurationError(
                 f"Dense got bias={self.bias!r}: write True or False; weight_init= takes initializers"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from portable_bp.arguments import real_number, settle
 from portable_bp.arrays import Array, Namespace, Params
-from portable_bp.errors import ConfigurationError
 from portable_bp.layers.layer import StochasticLayer
 from portable_bp.philox import Draw
 
@@ -23,10 +23,7 @@ class Dropout(StochasticLayer):
     rate: float = 0.5
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.rate, (int, float)) and 0.0 <= self.rate < 1.0):
-            raise ConfigurationError(
-                f"Dropout got rate={self.rate!r}: the share dropped must be a Python number of at least 0 and below 1"
-            )
+        settle(self, "rate", real_number("Dropout got rate", self.rate, high=1.0))
 
     def forward(self, xp: Namespace, params: Params, x: Array, draw: Draw | None = None) -> tuple[Array, Array | None]:
         if draw is None:

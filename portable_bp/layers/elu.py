@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from portable_bp.arguments import real_number, settle
 from portable_bp.arrays import Array, Namespace, Params
-from portable_bp.errors import ConfigurationError
 from portable_bp.layers.layer import Layer
 
 
@@ -22,8 +22,7 @@ class ELU(Layer):
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.alpha, (int, float)) and 0.0 < self.alpha < float("inf")):
-            raise ConfigurationError(f"ELU got alpha={self.alpha!r}: it must be a positive finite Python number")
+        settle(self, "alpha", real_number("ELU got alpha", self.alpha, above=True))
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, tuple[Array, Array]]:
         below = self.alpha * xp.expm1(xp.minimum(x, xp.zeros_like(x)))  # min: eˣ of a large x would overflow unused

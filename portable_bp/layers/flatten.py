@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from math import prod
 
+from portable_bp.arguments import settle, whole_number
 from portable_bp.arrays import Array, Namespace, Params, Shape
-from portable_bp.errors import ConfigurationError, ShapeError
+from portable_bp.errors import ShapeError
 from portable_bp.layers.layer import Layer
 
 
@@ -21,10 +22,8 @@ class Flatten(Layer):
     axes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.axes is not None and not (isinstance(self.axes, int) and self.axes >= 1):
-            raise ConfigurationError(
-                f"Flatten got axes={self.axes!r}: it must be at least 1 and whole, or None for all but the first"
-            )
+        if self.axes is not None:
+            settle(self, "axes", whole_number("Flatten got axes", self.axes, 1, hint=", or None for all but the first"))
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         if shape is None:

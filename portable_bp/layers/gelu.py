@@ -8,6 +8,7 @@ from portable_bp.layers.layer import Layer
 
 ROOT = sqrt(2.0 / pi)
 CUBIC = 0.044715
+SATURATED = 10.0  # from here on tanh(u) is 1 in float64 too, and x² must not overflow
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,12 @@ class GELU(Layer):
     Source: Hendrycks and Gimpel, arXiv:1606.08415, section 2.
     """
 
-    def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, tuple[Array, Array]]:
-        t = xp.tanh(ROOT * (x + CUBIC * (x * x * x)))
-        return 0.5 * x * (1 + t), (x, t)
+    def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, tuple[Array, ...]]:
+        c = xp.clip(x, -SATURATED, SATURATED)
+        t = xp.tanh(ROOT * (c + CUBIC * (c * c * c)))
+        return 0.5 * x * (1 + t), (x, c, t)
 
-    def backward(self, xp: Namespace, params: Params, cache: tuple[Array, Array], dy: Array) -> tuple[Array, Params]:
-        x, t = cache
-        du = ROOT * (1 + (3 * CUBIC) * (x * x))
+    def backward(self, xp: Namespace, params: Params, cache: tuple[Array, ...], dy: Array) -> tuple[Array, Params]:
+        x, c, t = cache
+        du = ROOT * (1 + (3 * CUBIC) * (c * c))
         return dy * (0.5 * (1 + t + x * (1 - t * t) * du)), {}

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from portable_bp.arguments import real_number, settle
 from portable_bp.arrays import Array, Namespace, Params
-from portable_bp.errors import ConfigurationError
 from portable_bp.layers.layer import Layer
 
 
@@ -41,10 +41,7 @@ class LeakyReLU(Layer):
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.slope, (int, float)) and 0.0 <= self.slope < 1.0):
-            raise ConfigurationError(
-                f"LeakyReLU got slope={self.slope!r}: it must be a Python number of at least 0 and below 1"
-            )
+        settle(self, "slope", real_number("LeakyReLU got slope", self.slope, high=1.0))
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, Array]:
         return xp.where(x > 0, x, self.slope * x), x

@@ -24,6 +24,7 @@ class BinaryCrossEntropy(CrossEntropy):
     """
 
     target_kind: ClassVar[Literal["labels", "probabilities", "values"]] = "probabilities"
+    applies: ClassVar[str] = "Sigmoid"
     threshold: ClassVar[float] = 0.0  # the logit of ½
 
     def forward(self, xp: Namespace, y: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:

@@ -20,6 +20,8 @@ class Loss(ABC):
 
     target_kind: ClassVar[Literal["labels", "probabilities", "values"]] = "values"
     """Integer class numbers (batch,), numbers in [0, 1] of y's shape, or any numbers of y's shape."""
+    applies: ClassVar[str] = ""
+    """Name of the layer that this loss applies to the outputs itself, so that it mustn't be the network's last one."""
     threshold: ClassVar[float] = 0.5
     """Where a single output passes from class 0 to class 1."""
 

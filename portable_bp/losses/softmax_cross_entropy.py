@@ -31,6 +31,7 @@ class SoftmaxCrossEntropy(CrossEntropy):
     """
 
     target_kind: ClassVar[Literal["labels", "probabilities", "values"]] = "labels"
+    applies: ClassVar[str] = "Softmax"
 
     def forward(self, xp: Namespace, y: Array, target: Array, weight: Array | None = None) -> tuple[Array, Any]:
         if y.shape[-2] != target.shape[-1] or target.ndim > y.ndim - 1:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from portable_bp.arguments import require_fields
 from portable_bp.arrays import Array, Namespace, Params
 from portable_bp.errors import ConfigurationError
 
@@ -37,6 +38,7 @@ def require_inner(wrapper: Optimizer, inner: object) -> None:
     """Refuse a wrapper around what is no optimizer."""
     if not isinstance(inner, Optimizer):
         raise ConfigurationError(f"{type(wrapper).__name__} got inner={inner!r}: give an optimizer such as SGD(0.1)")
+    require_fields(inner)
 
 
 def each(rule: Callable[..., Array], *trees: Tree) -> Tree:

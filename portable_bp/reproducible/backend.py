@@ -44,6 +44,9 @@ class ReproducibleBackend(Backend):
     def compile(self, step: Step, *, as_written: bool = True) -> Epoch:
         return self.inner.compile(step, as_written=True)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return with_arithmetic, (self.inner, "reproducible")
+
     @property
     def spec(self) -> str:
         return self.inner.spec
