@@ -130,7 +130,10 @@ class Network:
     def _moved(self, new: Sequence[Mapping[str, Any]]) -> Tree:
         self.architecture.require_params(new)
         return [
-            {n: inputs.move(self.backend, given[n], f"params[{number}][{n!r}]", self.dtype) for n in expected}
+            {
+                n: inputs.move(self.backend, given[n], f"params[{number}][{n!r}]", self.dtype, copy=True)
+                for n in expected
+            }
             for number, (expected, given) in enumerate(zip(self.architecture.param_shapes(), new, strict=True))
         ]
 

@@ -9,14 +9,15 @@ import pytest
 import portable_bp as bp
 from portable_bp import testing
 from portable_bp.backend import OnDevice
+from portable_bp.testing.backend import check_arrays, check_epoch
 
 BUILT_IN = ["cupy", "jax", "numpy", "torch"]
 
 
 def test_every_backend_passes_the_conformance_checks_of_its_arrays_and_epochs(backend):
     with backend.activate():
-        testing._check_arrays(backend)
-        testing._check_epoch(backend)
+        check_arrays(backend)
+        check_epoch(backend)
 
 
 def test_the_built_in_backends_are_found_by_entry_points():

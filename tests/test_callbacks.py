@@ -227,6 +227,13 @@ def test_a_printed_row_has_losses_accuracies_and_seconds():
     assert file.getvalue() == "epoch    7  loss 0.1235  validation loss 1235  validation accuracy 98.77 %  1.50 s\n"
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(0.0102, "0.01 s"), (0.00987, "9.87 ms"), (0.00042, "0.42 ms")])
+def test_a_duration_below_a_hundredth_of_a_second_is_printed_in_milliseconds(seconds, said):
+    file = io.StringIO()
+    bp.PrintRows(file=file).on_epoch_end(network(), {"epoch": 1, "loss": 1.0, "seconds": seconds})
+    assert file.getvalue() == f"epoch    1  loss 1  {said}\n"
+
+
 def test_rows_go_to_stdout_where_no_file_is_given(capsys):
     network().fit(X, LABELS, callbacks=[bp.PrintRows()])
     assert capsys.readouterr().out.startswith("epoch    1  loss ")

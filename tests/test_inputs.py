@@ -25,6 +25,14 @@ def binary(backend="numpy", **options):
     return bp.Network([bp.Dense(4, 1)], bp.BinaryCrossEntropy(), backend=backend, **options)
 
 
+def single(backend="numpy", **options):
+    return bp.Network([bp.Dense(1, 1)], bp.MeanSquaredError(), backend=backend, **options)
+
+
+def multi_label(backend="numpy", **options):
+    return bp.Network([bp.Dense(4, 3)], bp.BinaryCrossEntropy(), backend=backend, **options)
+
+
 def spoilt(array, value, *place):
     copy = np.array(array, dtype=float)
     copy[place] = value
@@ -35,8 +43,21 @@ def spoilt(array, value, *place):
 CALLS = {
     # x
     "one example": (classifier, lambda net: net.predict(X[0]), bp.ShapeError, ["(n, 4)", "(4,)", "give x[None]"]),
-    "a number": (classifier, lambda net: net.predict(1.0), bp.ShapeError, ["got ()", "one row an example"]),
-    "one axis": (classifier, lambda net: net.predict(X[:, 0]), bp.ShapeError, ["got (6,)", "one row an example"]),
+    "one example as a list": (classifier, lambda net: net.predict(X[0].tolist()), bp.ShapeError, ["(4,)", "give [x]"]),
+    "a column without its axis": (
+        single,
+        lambda net: net.fit(X[:, 0], HALVES),
+        bp.ShapeError,
+        ["(n, 1)", "got (6,)", "give x[:, None]"],
+    ),
+    "a list of numbers": (
+        single,
+        lambda net: net.fit(X[:, 0].tolist(), HALVES),
+        bp.ShapeError,
+        ["got (6,)", "give np.asarray(x)[:, None]"],
+    ),
+    "a number": (classifier, lambda net: net.predict(1.0), bp.ShapeError, ["got ()", "one row per example"]),
+    "one axis": (classifier, lambda net: net.predict(X[:, 0]), bp.ShapeError, ["got (6,)", "one row per example"]),
     "wrong width": (classifier, lambda net: net.predict(X[:, :3]), bp.ShapeError, ["(n, 4)", "(6, 3)", "first layer"]),
     "images": (
         classifier,
@@ -79,7 +100,7 @@ CALLS = {
         bp.DataError,
         ["(0, 4)", "at least one example"],
     ),
-    "an empty list": (classifier, lambda net: net.fit([], []), bp.ShapeError, ["got (0,)", "one row an example"]),
+    "an empty list": (classifier, lambda net: net.fit([], []), bp.ShapeError, ["got (0,)", "one row per example"]),
     # Labels
     "labels from 1": (
         classifier,
@@ -99,8 +120,55 @@ CALLS = {
         bp.DataError,
         ["float64", "give y.astype(int)"],
     ),
-    "booleans as labels": (classifier, lambda net: net.fit(X, LABELS > 0), bp.DataError, ["bool", "y.astype(int)"]),
-    "strings as labels": (classifier, lambda net: net.fit(X, ["a"] * 6), bp.DataError, ["y has", "<U1", "convert it"]),
+    "floats in a list as labels": (
+        classifier,
+        lambda net: net.fit(X, (LABELS * 1.0).tolist()),
+        bp.DataError,
+        ["float64", "give np.asarray(y).astype(int)"],
+    ),
+    **{
+        f"strings as {what}": (
+            network,
+            lambda net, words=words: net.fit(X, words),
+            bp.DataError,
+            ["y has the dtype", "give numbers: names, y = np.unique(y, return_inverse=True)"],
+        )
+        for what, network, words in (
+            ("labels", classifier, ["a"] * 6),
+            ("objects", classifier, np.array(["a"] * 6, dtype=object)),
+            ("rows", regression, ["a"] * 6),
+        )
+    },
+    "a validation set's strings as labels": (
+        classifier,
+        lambda net: net.fit(X, LABELS, validation=(X, ["a"] * 6)),
+        bp.DataError,
+        ["validation y", "give numbers: y = np.searchsorted(names, y)"],
+    ),
+    "a single label": (
+        classifier,
+        lambda net: net.gradients(X[:1], LABELS[0]),
+        bp.ShapeError,
+        ["(n,)", "got ()", "give [y]"],
+    ),
+    "a single label in an array": (
+        classifier,
+        lambda net: net.gradients(X[:1], np.array(1)),
+        bp.ShapeError,
+        ["got ()", "give y[None]"],
+    ),
+    "a single target": (
+        binary,
+        lambda net: net.gradients(X[:1], 1.0),
+        bp.ShapeError,
+        ["a row per example", "got ()", "give [y]"],
+    ),
+    "a single row of targets": (
+        regression,
+        lambda net: net.gradients(X[:1], ROWS[0]),
+        bp.ShapeError,
+        ["a row per example", "got (3,)", "give y[None]"],
+    ),
     "one-hot rows as labels": (
         classifier,
         lambda net: net.fit(X, ROWS),
@@ -120,7 +188,7 @@ CALLS = {
         regression,
         lambda net: net.gradients(X, ROWS[:, :2]),
         bp.ShapeError,
-        ["(n, 3)", "(6, 2)", "one column an output"],
+        ["(n, 3)", "(6, 2)", "one column per output"],
     ),
     "NaN in rows": (
         regression,
@@ -144,7 +212,7 @@ CALLS = {
         binary,
         lambda net: net.fit(X, ROWS[:, :2]),
         bp.ShapeError,
-        ["(n, 1)", "(6, 2)", "one column an output"],
+        ["(n, 1)", "(6, 2)", "one column per output"],
     ),
     "fewer labels": (classifier, lambda net: net.fit(X, LABELS[:5]), bp.ShapeError, ["5 rows", "x has 6", "give one"]),
     "fewer inputs": (regression, lambda net: net.fit(X[:5], ROWS), bp.ShapeError, ["6 rows", "x has 5", "give one"]),
@@ -159,13 +227,13 @@ CALLS = {
         classifier,
         lambda net: net.fit(X, LABELS, sample_weight=np.ones(5)),
         bp.ShapeError,
-        ["sample_weight", "(6,)", "got (5,)", "one number an example"],
+        ["sample_weight", "(6,)", "got (5,)", "one number per example"],
     ),
     "a column of sample weights": (
         classifier,
         lambda net: net.fit(X, LABELS, sample_weight=np.ones((6, 1))),
         bp.ShapeError,
-        ["got (6, 1)", "one number an example"],
+        ["got (6, 1)", "one number per example"],
     ),
     "a negative sample weight": (
         classifier,
@@ -227,6 +295,19 @@ CALLS = {
         bp.ConfigurationError,
         ["class 1 the weight 'much'", "finite number of at least 0"],
     ),
+    **{
+        f"class weights for rows with {what}": (
+            network,
+            lambda net, rows=rows, weight=weight: net.fit(X, rows, class_weight=weight),
+            bp.DataError,
+            ["class_weight needs one class per example", "1 rows of y", "the first at [4]", "give sample_weight"],
+        )
+        for what, rows, weight, network in (
+            ("several ones", spoilt(ROWS, 1, 4), "balanced", regression),
+            ("no ones", spoilt(ROWS, 0, 4), {1: 2.0}, regression),
+            ("two ones", spoilt(ROWS, 1, 4, slice(2)), [1, 2, 3], multi_label),
+        )
+    },
     # Options of fit
     **{
         f"batch_size {size!r}": (
@@ -269,6 +350,30 @@ CALLS = {
         lambda net: net.fit(X, LABELS, validation=(X[:, :3], LABELS)),
         bp.ShapeError,
         ["validation x", "(6, 3)", "first layer"],
+    ),
+    "one example as validation x": (
+        classifier,
+        lambda net: net.fit(X, LABELS, validation=(X[0], LABELS)),
+        bp.ShapeError,
+        ["validation x", "give x[None] for the validation set"],
+    ),
+    "one-hot rows as validation y": (
+        classifier,
+        lambda net: net.fit(X, LABELS, validation=(X, ROWS)),
+        bp.ShapeError,
+        ["validation y", "(6, 3)", "give y.argmax(axis=-1) for the validation set"],
+    ),
+    "floats as validation y": (
+        classifier,
+        lambda net: net.fit(X, LABELS, validation=(X, LABELS * 1.0)),
+        bp.DataError,
+        ["validation y", "give y.astype(int) for the validation set"],
+    ),
+    "a masked validation x": (
+        classifier,
+        lambda net: net.fit(X, LABELS, validation=(np.ma.masked_less(X, 0.5), LABELS)),
+        bp.DataError,
+        ["validation x is a masked array", "give x.filled(…) for the validation set, or leave rows out"],
     ),
     "validation y out of range": (
         classifier,
@@ -460,7 +565,7 @@ CONSTRUCTIONS = {
             bp.ConfigurationError,
             [f"rate={rate!r}", "at least 0 and below 1"],
         )
-        for rate in (1.0, -0.1, NAN, "half", np.float32(0.5))
+        for rate in (1.0, -0.1, NAN, "half", np.float32(1.5))
     },
     **{
         f"LeakyReLU({slope!r})": (
@@ -474,7 +579,7 @@ CONSTRUCTIONS = {
         f"ELU({alpha!r})": (
             lambda alpha=alpha: bp.ELU(alpha),
             bp.ConfigurationError,
-            [f"alpha={alpha!r}", "a positive finite Python number"],
+            [f"alpha={alpha!r}", "finite number above 0"],
         )
         for alpha in (0, -1.0, NAN, float("inf"), "1")
     },
@@ -638,6 +743,25 @@ def test_labels_weights_and_parameters_of_another_library_are_refused_by_name():
         assert_one_line_with(caught.value, [words, ".numpy(force=True)"])
 
 
+def test_arrays_of_any_library_of_the_standard_are_refused_with_its_name():
+    strict = pytest.importorskip("array_api_strict")
+    for spec in ("numpy", "torch", "jax"):
+        (home,) = backends_or_skip(spec)
+        with pytest.raises(bp.DataError) as caught:
+            classifier(home).fit(X, LABELS, validation=(strict.asarray(X), LABELS))
+        words = ["validation x is an array of array_api_strict", repr(home.spec), "give numpy.from_dlpack(x) for the"]
+        assert_one_line_with(caught.value, words)
+        assert "build the network" not in str(caught.value)
+    np.testing.assert_array_equal(np.from_dlpack(strict.asarray(X)), X)  # the cure
+
+
+def test_the_cure_for_another_library_s_validation_set_is_python():
+    source, target = backends_or_skip("torch", "numpy")
+    with pytest.raises(bp.DataError) as caught:
+        classifier(target).fit(X, LABELS, validation=(source.asarray(X), LABELS))
+    assert_one_line_with(caught.value, ["give x.numpy(force=True) for the validation set, or build the network"])
+
+
 def test_arrays_on_another_device_of_the_same_library_are_refused():
     torch = pytest.importorskip("torch")
     with pytest.raises(bp.DataError) as caught:
@@ -683,6 +807,52 @@ def test_booleans_are_accepted_as_inputs_and_targets(backend):
     assert net.evaluate(X > 0.5, ROWS > 0.5) == net.evaluate((X > 0.5) * 1.0, ROWS)
 
 
+def test_booleans_are_accepted_as_the_labels_0_and_1(backend):
+    net, truths = classifier(backend), LABELS > 0
+    with backend.activate():
+        on_device = backend.asarray(truths)
+    expected = net.evaluate(X, truths.astype(int))
+    assert [net.evaluate(X, given) for given in (truths, truths.tolist(), on_device)] == [expected] * 3
+
+
+def test_the_cure_for_strings_as_labels_trains():
+    words = ["iris", "rose", "tulip", "iris", "rose", "tulip"]
+    names, y = np.unique(words, return_inverse=True)
+    net = classifier()
+    net.fit(X, y, validation=(X, np.searchsorted(names, words)))
+    assert net.score(X, y) == net.score(X, LABELS)
+
+
+def test_class_weights_take_rows_with_one_largest_number_as_classes():
+    smoothed = 0.9 * ROWS + 0.1 / 3
+    by_class, by_sample = multi_label(), multi_label()
+    by_class.fit(X, smoothed, class_weight=[1, 2, 3])
+    by_sample.fit(X, smoothed, sample_weight=LABELS + 1)
+    assert bytes_of(by_class) == bytes_of(by_sample)
+
+
+def test_move_copies_an_own_array_on_request_and_else_takes_it_as_it_is(backend):
+    with backend.activate():
+        own = backend.asarray(np.ones((2, 3), np.float32))
+        copied = inputs.move(backend, own, "w", "float32", copy=True)
+        cast = inputs.move(backend, own, "w", "float64", copy=True)
+    assert copied is not own
+    assert backend.owns(copied)
+    assert copied.dtype == own.dtype
+    assert (backend.to_numpy(cast).dtype, backend.to_numpy(cast).tolist()) == (np.float64, [[1.0] * 3] * 2)
+    if not isinstance(own, np.ndarray):  # NumPy's arrays are the host's, and always copied
+        assert inputs.move(backend, own, "w", "float32") is own
+
+
+@pytest.mark.parametrize("spec", ["numpy", "torch"])
+def test_a_write_into_an_array_does_not_reach_its_copy(spec):
+    (backend,) = backends_or_skip(spec)
+    own = backend.asarray(np.ones((2, 3), np.float32))
+    copied = inputs.move(backend, own, "w", "float32", copy=True)
+    own *= 0
+    assert backend.to_numpy(copied).tolist() == [[1.0] * 3] * 2
+
+
 def test_a_single_output_takes_targets_without_a_column(backend):
     net = binary(backend)
     assert net.evaluate(X, HALVES) == net.evaluate(X, HALVES[:, None])
@@ -717,4 +887,4 @@ def test_arrays_on_the_device_are_used_without_a_copy_to_the_host(backend, dtype
         net.evaluate(x, target)
         net.gradients(x, target)
         net.forward(x)
-    assert read == [(4,), (2,)] * 2  # two losses of batches, loss and accuracy of the validation; evaluate's two
+    assert read == [(5,), (2,)] * 2  # two losses and whether they are finite; loss and accuracy, twice

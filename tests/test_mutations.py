@@ -76,6 +76,44 @@ class SumsOverTheWrongAxis(bp.Dense):
         return {**super().backward_params(xp, params, cache, dy), "bias": xp.sum(dy, axis=0, keepdims=True)}
 
 
+@dataclass(frozen=True)
+class FirstIsNotANumber(bp.Dense):
+    def backward_params(self, xp, params, cache, dy):
+        grads = super().backward_params(xp, params, cache, dy)
+        first = xp.reshape(xp.arange(grads["weight"].size), grads["weight"].shape) == 0
+        return {**grads, "weight": xp.where(first, float("nan"), grads["weight"])}
+
+
+@dataclass(frozen=True)
+class GradientOfNoParameter(bp.Dense):
+    def backward_params(self, xp, params, cache, dy):
+        grads = super().backward_params(xp, params, cache, dy)
+        return {**grads, "scale": grads["bias"]}
+
+
+@dataclass(frozen=True)
+class ScaledOnlyInFront(bp.Dense):
+    """Wrong in `backward_params`, which `backward` doesn't take its gradients from."""
+
+    def backward(self, xp, params, cache, dy):
+        return super().backward(xp, params, cache, dy)[0], super().backward_params(xp, params, cache, dy)
+
+    def backward_params(self, xp, params, cache, dy):
+        return scaled(super().backward_params(xp, params, cache, dy))
+
+
+@dataclass(frozen=True)
+class MixesRows(bp.Dense):
+    """The mean over the batch is added to every row, and differentiated as it should be."""
+
+    def forward(self, xp, params, x):
+        return super().forward(xp, params, x + xp.mean(x, axis=-2, keepdims=True))
+
+    def backward(self, xp, params, cache, dy):
+        dx, grads = super().backward(xp, params, cache, dy)
+        return dx + xp.mean(dx, axis=-2, keepdims=True), grads
+
+
 DENSE_MUTANTS = {
     ScaledWeight: "gradient of 0.weight differs",
     ScaledInput: "gradient of input differs",
@@ -86,6 +124,10 @@ DENSE_MUTANTS = {
     MeanOverTheBatch: "gradient of 0.weight differs",
     WritesIntoItsInput: "wrote into its argument|differs",
     SumsOverTheWrongAxis: "networks at once|bias",
+    FirstIsNotANumber: "weight differs.* nan",
+    GradientOfNoParameter: "has parameters .* and gradients .*'scale'",
+    ScaledOnlyInFront: "backward_params weight must be",
+    MixesRows: "a batch against its rows",
 }
 
 
@@ -133,6 +175,56 @@ def test_a_loss_that_averages_twice_dies(monkeypatch):
 
 
 @dataclass(frozen=True)
+class IgnoresWeights(bp.MeanSquaredError):
+    def forward(self, xp, y, target, weight=None):
+        return super().forward(xp, y, target)
+
+
+@dataclass(frozen=True)
+class SumsOverThePopulation(bp.MeanSquaredError):
+    def forward(self, xp, y, target, weight=None):
+        value, cache = super().forward(xp, y, target, weight)
+        return xp.sum(value), cache
+
+
+@pytest.mark.parametrize(
+    ("mutant", "words"),
+    [(IgnoresWeights(), "a weight of 2 against a row twice"), (SumsOverThePopulation(), "networks at once")],
+    ids=lambda part: type(part).__name__,
+)
+def test_each_mutant_of_a_loss_dies(mutant, words):
+    with pytest.raises(bp.GradientError, match=words):
+        testing.check_loss(mutant)
+
+
+@dataclass(frozen=True)
+class KinksEverywhere(bp.Layer):
+    """The identity, with kinks closer together than a central difference's two points, wherever those are moved to."""
+
+    kinks = (np.arange(-4.0, 4.0, 1.5e-5).reshape(-1, 1, 1),)
+
+    def forward(self, xp, params, x):
+        return x, None
+
+    def backward(self, xp, params, cache, dy):
+        return dy, {}
+
+
+def test_elements_that_stay_at_a_kink_are_not_taken_for_right():
+    with pytest.raises(bp.GradientError, match="the gradient of input"):
+        testing.check_layer(KinksEverywhere(), (1,))
+    net = bp.Network([KinksEverywhere()], bp.MeanSquaredError(), input_shape=(1,))
+    with pytest.raises(bp.GradientError, match="1 elements stay at a kink"):
+        bp.check_gradients(net, np.zeros((1, 1)), np.ones((1, 1)))
+
+
+def test_one_gradient_that_is_no_number_is_not_hidden_by_right_ones_behind_it():
+    net = bp.Network([FirstIsNotANumber(2, 2)], bp.MeanSquaredError())
+    with pytest.raises(bp.GradientError, match=r"0\.weight .* nan .* NO"):
+        bp.check_gradients(net, np.ones((1, 2)), np.zeros((1, 2)))
+
+
+@dataclass(frozen=True)
 class ForgetsToCount(bp.SGD):
     def update(self, xp, params, grads, state):
         return super().update(xp, params, grads, state)[0], state
@@ -148,6 +240,14 @@ class UpdatesInPlace(bp.SGD):
 
 
 @dataclass(frozen=True)
+class RenamesParameters(bp.SGD):
+    def update(self, xp, params, grads, state):
+        own = [dict(zip(names, layer.values(), strict=True)) for names, layer in zip(grads, params, strict=True)]
+        new, state = super().update(xp, own, grads, state)
+        return [{name.upper(): array for name, array in layer.items()} for layer in new], state
+
+
+@dataclass(frozen=True)
 class NormOverThePopulation(bp.ClipByGlobalNorm):
     def update(self, xp, params, grads, state):
         total = sum(float(np.sum(g * g)) for layer in grads for g in layer.values())
@@ -160,6 +260,7 @@ class NormOverThePopulation(bp.ClipByGlobalNorm):
     [
         (ForgetsToCount(0.1), "t = 0 after"),
         (UpdatesInPlace(0.1), "wrote into its argument"),
+        (RenamesParameters(0.1), "changed the names of the parameters"),
         (NormOverThePopulation(bp.SGD(0.1), 0.5), "networks at once"),
     ],
     ids=lambda part: type(part).__name__,

@@ -124,7 +124,7 @@ def test_a_copied_or_pickled_network_goes_on_as_the_original_would(copied, spec)
 def test_a_parameter_can_t_be_set_alone_and_the_message_says_how_to():
     net = network()
     before = net.digest()
-    with pytest.raises(bp.ConfigurationError, match="write net.params = new"):
+    with pytest.raises(bp.ConfigurationError, match=r"write net.params = new"):
         net.params[0]["weight"] = np.ones((3, 4))
     assert net.digest() == before
 

@@ -7,6 +7,9 @@ from portable_bp.errors import ConfigurationError
 
 T = TypeVar("T")
 
+ARITHMETICS = ("native", "reproducible")
+"""Values of --arithmetic: the array library's own, or the same bits on every device."""
+
 
 def choose(option: str, value: str, table: Mapping[str, T]) -> T:
     """Look a name up, and refuse one that isn't in the table."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from portable_bp.errors import FileError
+
+CONFIGURATION, MODEL = "configuration.json", "model.safetensors"
 
 
 def dated(dataset: str) -> Path:
@@ -58,3 +62,17 @@ def fill(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> None:
             write(Path(unfinished, name))
         for name in writers:
             os.replace(Path(unfinished, name), folder / name)
+
+
+def model_file(model: Path) -> Path:
+    """The network's file, where the folder of a run is given instead of it."""
+    return model / MODEL if model.is_dir() else model
+
+
+def configuration_of(model: Path) -> dict[str, Any]:
+    """The configuration beside a network's file; empty where none can be read."""
+    try:
+        found = json.loads(model.with_name(CONFIGURATION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a network that was saved elsewhere, or a file of another program
+        return {}
+    return found if isinstance(found, dict) else {}

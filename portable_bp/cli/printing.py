@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from typing import Any
 
@@ -36,3 +37,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_row(*row)
     width = None if sys.stdout.isatty() else PIPED_WIDTH
     Console(width=width, markup=False, highlight=False, emoji=False).print(table)
+
+
+def working(on: str) -> AbstractContextManager[Any]:
+    """Context in which a terminal shows what is being worked on; nothing stays of it."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(on) if sys.stderr.isatty() else nullcontext()

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import portable_bp as bp
-from portable_bp.cli.choices import choose
+from portable_bp.cli.choices import ARITHMETICS, choose
 from portable_bp.cli.tasks import TASKS, Task
 from portable_bp.errors import ConfigurationError
 
@@ -73,6 +73,7 @@ class Recipe:
     seed: int
     dtype: str
     backend: str
+    arithmetic: str
     data: str | None
 
     def make_loss(self) -> bp.Loss:
@@ -107,6 +108,7 @@ class Recipe:
         self.make_loss()
         self.make_optimizer()
         self.make_layers(1, 1)
+        choose("--arithmetic", self.arithmetic, dict.fromkeys(ARITHMETICS))
         if self.dropout and not self.hidden:
             raise ConfigurationError(
                 f"--dropout {self.dropout:g} drops hidden outputs: give --hidden sizes, or leave it out"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from portable_bp.cli.choices import ARITHMETICS
 from portable_bp.cli.folder import claimed, dated, fill
 from portable_bp.cli.printing import as_json
 from portable_bp.cli.recipe import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, resolve
@@ -48,6 +49,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Decides initial weights, batch orders and dropout masks.")] = 0,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     backend: Annotated[str, typer.Option(help="Such as numpy, cupy, cupy:1, torch:cuda:0, jax.")] = "numpy",
+    arithmetic: Annotated[
+        str, typer.Option(help=f"{' or '.join(ARITHMETICS)}; the second gives the same bits on every device, slower.")
+    ] = "native",
     data: Annotated[str | None, typer.Option(help="Folder with the four IDX files of an image set.")] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the results. [default: runs/DATASET-YYYYmmdd-HHMMSS]")

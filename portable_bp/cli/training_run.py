@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import portable_bp as bp
 from portable_bp.cli.curves import can_draw, draw
+from portable_bp.cli.folder import CONFIGURATION, MODEL
 from portable_bp.cli.printing import as_json
 from portable_bp.cli.recipe import Recipe
 from portable_bp.cli.tasks import TASKS, Data, load, targets
@@ -41,43 +42,53 @@ class TrainingRun:
         """Duration of all epochs, with their measurements."""
         return sum(self.history["seconds"])
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the final parameters: runs of equal digests ended in the same bits."""
+        return self.net.digest()
+
     def summary(self) -> dict[str, Any]:
         """What `--json` prints, but for the files."""
         return {
             "dataset": self.recipe.dataset,
             "backend": self.net.backend.spec,
+            "arithmetic": self.net.backend.arithmetic,
             "epochs": len(self.history),
             "seconds": self.seconds,
             "part": self.part,
             **self.measured,
             "last_epoch": self.history.rows[-1],
+            "digest": self.digest,
         }
 
     def lines(self, folder: Path) -> list[str]:
         """What is said at the end."""
         name = "training set's" if self.part == "train" else self.part
         epochs = "1 epoch" if len(self.history) == 1 else f"{len(self.history)} epochs"
+        duration = f"{self.seconds:.1f} s" if self.seconds >= 0.1 else f"{1000 * self.seconds:.0f} ms"
         picture = [] if can_draw() else ["no curves.png: pip install 'portable-bp[plot]'"]
         return [
             f"{name} accuracy {100 * self.measured['accuracy']:.2f} %, after {epochs} in "
-            f"{self.seconds:.1f} s of training on {self.net.backend.spec}",
+            f"{duration} of training on {self.net.backend.spec}",
             *picture,
+            f"digest {self.digest}",
             f"results in {folder}",
         ]
 
     def configuration(self) -> dict[str, Any]:
-        """Everything that it takes to do the run again."""
-        return {**asdict(self.recipe), "backend": self.net.backend.spec, "versions": versions()}
+        """Everything that it takes to do the run again, and the digest to hold its result to."""
+        found = {"backend": self.net.backend.spec, "digest": self.digest, "versions": versions()}
+        return {**asdict(self.recipe), **found}
 
     def writers(self) -> dict[str, Callable[[Path], Any]]:
         """The files of the run, each with the function that writes it."""
         text = as_json(self.configuration()) + "\n"
         title = f"{self.recipe.dataset}: {self.part} accuracy {100 * self.measured['accuracy']:.2f} %"
         return {
-            "configuration.json": lambda path: path.write_text(text, encoding="utf-8"),
+            CONFIGURATION: lambda path: path.write_text(text, encoding="utf-8"),
             "history.csv": self.history.to_csv,
             **({"curves.png": partial(draw, self.history, title)} if can_draw() else {}),
-            "model.safetensors": self.net.save,
+            MODEL: self.net.save,
         }
 
 
@@ -91,7 +102,7 @@ def carry_out(recipe: Recipe, *, quiet: bool) -> TrainingRun:
     as_targets = partial(targets, loss=loss, n_classes=data.n_classes)
     t = as_targets(y)
     layers = recipe.make_layers(x.shape[1], data.n_classes if t.ndim == 1 else t.shape[1])
-    net = bp.Network(layers, loss, backend=backend, dtype=recipe.dtype, seed=recipe.seed)
+    net = bp.Network(layers, loss, backend=backend, dtype=recipe.dtype, seed=recipe.seed, arithmetic=recipe.arithmetic)
     validation = data.parts.get("validation")
     history = net.fit(
         x, t, optimizer=recipe.make_optimizer(), epochs=recipe.epochs, batch_size=recipe.batch_size,
@@ -129,7 +140,8 @@ def _callbacks(recipe: Recipe, data: Data, quiet: bool) -> list[bp.Callback]:
     if recipe.patience is not None:
         if "validation" not in data.parts:
             raise ConfigurationError(
-                f"--patience {recipe.patience} needs a validation set: {recipe.dataset} has none; leave it out"
+                f"--patience {recipe.patience} needs a validation set, which {recipe.dataset} lacks: leave --patience "
+                "out and say with --epochs when to stop"
             )
         made.append(bp.EarlyStopping(recipe.patience))
     if not quiet:

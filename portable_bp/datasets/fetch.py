@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import shorten
 
 from portable_bp.errors import FileError
 
 CACHE_VARIABLE = "PORTABLE_BP_CACHE"
 TIMEOUT = 30  # seconds without an answer before the next mirror is tried
+CAUSES = 80  # characters; with the longest cure and file name the error stays below 300
 CHUNK = 1 << 16  # bytes written at a time; pooch's own 1,024 makes 26,000 writes of Fashion-MNIST
 
 
@@ -76,12 +78,21 @@ def _download(source: Source, file: str, cache: Path) -> Path:
             OSError,
             ValueError,
         ) as error:  # requests' errors are OSErrors, a wrong hash a ValueError
-            failures.append(f"{mirror}: {' '.join(str(error).split())[:200]}")
+            failures.append(_cause(error))
+    said = shorten("; ".join(dict.fromkeys(failures)), CAUSES, placeholder=" …")
     raise FileError(
-        f"{file}.gz of {source.name} couldn't be downloaded to {str(cache)!r} "
-        f"({'; '.join(failures)}): one mirror must deliver it unaltered; give the folder that "
-        f"holds the files {', '.join(source.sha256)}, for example {source.example}"
+        f"give {source.name}'s folder (--data, or the argument folder), for example {source.example}: "
+        f"{file}.gz couldn't be downloaded ({said})"
     )
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost error's own words: requests and urllib3 wrap "Name or service not known" in 400 characters."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
+    return str(error).partition(" for url")[0].partition(": expected")[0]
 
 
 def _retrieve(url: str, sha256: str, cache: Path) -> Path:

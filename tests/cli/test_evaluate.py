@@ -1,10 +1,14 @@
 """Measuring a saved network."""
 
 import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import portable_bp as bp
+from portable_bp.cli.tasks import TASKS
 
 
 def test_loss_and_accuracy_are_the_networks_own(run, xor_model):
@@ -23,7 +27,47 @@ def test_each_part_is_measured_with_the_targets_that_the_loss_wants(run, part, l
     assert report["accuracy"] == pytest.approx((bp.load("o/model.safetensors").classify(x) == y).mean())
 
 
+def test_the_folder_of_a_run_stands_for_its_network(run, xor_model):
+    assert run("evaluate", xor_model.parent, "xor", "--json") == run("evaluate", xor_model, "xor", "--json")
+
+
+@pytest.fixture
+def asked(run, xor_model, tmp_path, monkeypatch):
+    """The folder that data is loaded from, for a configuration beside the network, or its text."""
+
+    def folder(configuration, *options):
+        shutil.copy(xor_model, tmp_path / "model.safetensors")
+        written = configuration if isinstance(configuration, str) else json.dumps(configuration)
+        (tmp_path / "configuration.json").write_text(written)
+        folders = []
+        task = replace(TASKS["xor"], load=lambda folder: folders.append(folder) or TASKS["linear"].load(None))
+        monkeypatch.setitem(TASKS, "xor", replace(task, has_files=True))
+        (tmp_path / "there").mkdir(exist_ok=True)
+        assert run("evaluate", ".", "xor", *options).status == 0
+        return folders[0]
+
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("configuration", "options", "expected"),
+    [
+        ({"dataset": "xor", "data": "there"}, [], Path("there")),
+        ({"dataset": "xor", "data": "there"}, ["--data", "other"], Path("other")),
+        ({"dataset": "xor", "data": "gone"}, [], None),
+        ({"dataset": "xor", "data": None}, [], None),
+        ({"dataset": "mnist", "data": "there"}, [], None),
+        ({"dataset": "xor"}, [], None),
+        ([], [], None),
+        ("{", [], None),
+    ],
+)
+def test_data_is_by_default_where_the_run_took_it(asked, configuration, options, expected):
+    assert asked(configuration, *options) == expected
+
+
 REFUSED = {
+    "folder without a model": ([".", "xor"], "there is no file 'model.safetensors'"),
     "no such model": (["nowhere", "xor"], "there is no file 'nowhere'"),
     "foreign file": ([__file__, "xor"], "can't be read as a safetensors file"),
     "unknown dataset": (["{model}", "cifar"], "dataset 'cifar': write one of"),

@@ -44,6 +44,13 @@ def test_every_kind_of_file_gives_the_networks_classes_and_outputs(run, tmp_path
     assert all(row["confidence"] > 0.9 for row in found)
 
 
+def test_the_folder_of_a_run_stands_for_its_network(run, tmp_path, xor_model):
+    as_npy(tmp_path / "x.npy")
+    outcome = run("predict", xor_model.parent, "x.npy", "--json")
+    assert json.loads(outcome.stdout)["model"] == str(xor_model)
+    assert outcome == run("predict", xor_model, "x.npy", "--json")
+
+
 def test_images_of_bytes_are_flattened_and_scaled_as_for_training(run, tmp_path):
     net = bp.Network([bp.Dense(6, 3)], bp.SoftmaxCrossEntropy())
     net.save(tmp_path / "m.safetensors")

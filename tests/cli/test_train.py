@@ -52,11 +52,10 @@ def test_a_run_leaves_its_files_and_says_where(run, tmp_path):
     assert outcome.status == 0
     assert outcome.stderr == ""
     assert {path.name for path in (tmp_path / "deep/er").iterdir()} == FILES
-    *rows, summary, place = outcome.stdout.splitlines()
+    *rows, summary, digest, place = outcome.stdout.splitlines()
     assert [row.split()[:2] for row in rows] == [["epoch", "1"], ["epoch", "2"], ["epoch", "3"]]
-    assert re.fullmatch(
-        r"training set's accuracy \d+\.\d\d %, after 3 epochs in \d+\.\d s of training on numpy", summary
-    )
+    assert re.fullmatch(r"training set's accuracy \d+\.\d\d %, after 3 epochs in \d+ ms of training on numpy", summary)
+    assert digest == f"digest {bp.load('deep/er/model.safetensors').digest()}"
     assert place == "results in deep/er"
 
 
@@ -74,13 +73,15 @@ def test_the_files_hold_the_run(run, tmp_path):
 def test_the_configuration_has_every_option_resolved(run, tmp_path):
     run(*XOR, "--hidden", "5,4", "--optimizer", "momentum", "--no-bias", "--l2", "0.001", "--output", "o")
     found = json.loads((tmp_path / "o/configuration.json").read_text())
-    versions = found.pop("versions")
+    versions, digest = found.pop("versions"), found.pop("digest")
     assert found == {
         "dataset": "xor", "hidden": [5, 4], "activation": "relu", "output_activation": None, "dropout": 0.0,
         "loss": "binary-cross-entropy", "reduction": "mean", "optimizer": "momentum", "rate": 0.01, "l2": 0.001,
         "clip": None, "init": "he", "bias": False, "epochs": 3, "batch_size": 21, "train_size": None, "patience": None,
-        "seed": 0, "dtype": "float32", "backend": "numpy", "data": None,
+        "seed": 0, "dtype": "float32", "backend": "numpy", "arithmetic": "native",
+        "data": None,
     }  # fmt: skip
+    assert digest == bp.load(tmp_path / "o/model.safetensors").digest()
     assert {"Python", "portable_bp", "numpy", "array-api-compat"} <= set(versions)
 
 
@@ -139,19 +140,41 @@ def test_the_same_options_give_the_same_model_and_another_seed_another(run, tmp_
     assert a != c
 
 
+def test_the_arithmetic_asked_for_is_the_one_that_trains(run, monkeypatch):
+    used = []
+    real = bp.Network.digest
+    monkeypatch.setattr(bp.Network, "digest", lambda net: used.append(net.backend.arithmetic) or real(net))
+    for arithmetic in ("native", "reproducible"):
+        report = json.loads(run(*XOR, "--arithmetic", arithmetic, "--output", arithmetic, "--json").stdout)
+        configuration = json.loads(Path(arithmetic, "configuration.json").read_text())
+        assert report["arithmetic"] == configuration["arithmetic"] == arithmetic
+        assert report["digest"] == configuration["digest"] == bp.load(f"{arithmetic}/model.safetensors").digest()
+    assert used[0] == "native"
+    assert "reproducible" in used
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("seconds", [0.0042, 4.2])
+def test_the_duration_is_in_milliseconds_where_a_tenth_of_a_second_is_too_coarse(run, monkeypatch, seconds):
+    monkeypatch.setattr("portable_bp.cli.training_run.TrainingRun.seconds", seconds)
+    said = {0.0042: "in 4 ms of training", 4.2: "in 4.2 s of training"}[seconds]
+    assert said in run(*XOR, "--output", "o").stdout
+
+
 def test_json_is_the_only_thing_on_stdout(run):
     outcome = run(*XOR, "--output", "o", "--json")
     report = json.loads(outcome.stdout)
     assert outcome.stderr == ""
     assert set(report) == {
-        "dataset", "backend", "epochs", "seconds", "part", "loss", "accuracy", "last_epoch", "folder", "files"
+        "dataset", "backend", "arithmetic", "epochs", "seconds", "part", "loss", "accuracy", "last_epoch", "digest",
+        "folder", "files",
     }  # fmt: skip
     assert (report["folder"], set(report["files"])) == ("o", FILES)
 
 
 def test_long_runs_print_at_most_twenty_rows(run):
     lines = run("train", "one-hot", "--epochs", "110", "--output", "o").stdout.splitlines()
-    assert len(lines) == 18 + 2  # every sixth epoch, and the two lines at the end
+    assert len(lines) == 18 + 3  # every sixth epoch, and the three lines at the end
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -195,22 +218,58 @@ def test_only_the_first_examples_are_trained_on(run):
     assert right.tolist() == [True] * 3 + [False] * 5
 
 
-def test_the_curves_show_loss_and_accuracy_of_both_parts(tmp_path, monkeypatch):
+@pytest.fixture
+def axes_of(tmp_path, monkeypatch):
+    """The axes that are drawn of a history."""
     from matplotlib.figure import Figure
 
     drawn = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: drawn.append(figure))
+
+    def draw(history):
+        curves.draw(history, "title", tmp_path / "curves.png")
+        return drawn.pop().axes
+
+    return draw
+
+
+def test_the_curves_show_loss_and_accuracy_of_both_parts(axes_of):
     history = bp.History()
     for epoch in (1, 2):
         row = {"epoch": epoch, "seconds": 0.1, "training_loss": 1 / epoch, "training_accuracy": 0.5}
         history.append({**row, "validation_loss": 2 / epoch, "validation_accuracy": 0.25})
-    curves.draw(history, "title", tmp_path / "curves.png")
-    loss, accuracy = drawn[0].axes
+    loss, accuracy = axes_of(history)
     assert [axes.get_ylabel() for axes in (loss, accuracy)] == ["loss per example", "accuracy (%)"]
     assert [line.get_label() for line in loss.lines] == ["training", "validation"]
     assert [list(line.get_ydata()) for line in loss.lines] == [[1, 0.5], [2, 1]]
     assert [list(line.get_ydata()) for line in accuracy.lines] == [[50, 50], [25, 25]]
     assert {axes.get_xlabel() for axes in (loss, accuracy)} == {"epoch"}
+
+
+def history_of(*losses):
+    history = bp.History()
+    for epoch, loss in enumerate(losses, start=1):
+        history.append({"epoch": epoch, "seconds": 0.1, "training_loss": loss, "training_accuracy": 0.5})
+    return history
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 30, 2000])
+def test_the_axis_of_epochs_holds_them_all_and_has_whole_numbers_that_do_not_crowd(axes_of, epochs):
+    for axes in axes_of(history_of(*[0.5] * epochs)):
+        left, right = axes.get_xlim()
+        ticks = [tick for tick in axes.get_xticks() if left <= tick <= right]
+        assert left < 1 <= epochs < right
+        assert all(tick == round(tick) for tick in ticks)
+        assert min(epochs, 3) <= len(ticks) <= 10
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale"),
+    [([1, 2e-3], "linear"), ([1, 0.9e-3], "log"), ([1, 0.9e-3, 0], "log"), ([1, 0.5, 0], "linear"), ([0], "linear")],
+)
+def test_a_loss_that_spans_more_than_a_factor_of_1000_is_drawn_on_a_log_axis(axes_of, losses, scale):
+    loss, accuracy = axes_of(history_of(*losses))
+    assert (loss.get_yscale(), accuracy.get_yscale()) == (scale, "linear")
 
 
 REFUSED = {
@@ -246,7 +305,11 @@ REFUSED = {
     "empty batch": (["xor", "--batch-size", "0"], "--batch-size 0: write a whole number from 1 to the 21"),
     "batch of more than all": (["xor", "--batch-size", "22"], "--batch-size 22: write a whole number from 1 to the 21"),
     "train size": (["xor", "--train-size", "22"], "--train-size 22: write a whole number from 1 to the 21"),
-    "patience without validation": (["xor", "--patience", "2"], "--patience 2 needs a validation set"),
+    "patience without validation": (
+        ["xor", "--patience", "2"],
+        "which xor lacks: leave --patience out and say with --epochs",
+    ),
+    "arithmetic": (["xor", "--arithmetic", "exact"], "--arithmetic 'exact': write one of native, reproducible"),
     "dtype": (["xor", "--dtype", "int8"], "dtype='int8': write one of 'float32', 'float64'"),
     "backend": (["xor", "--backend", "abacus"], "there is no backend 'abacus'; installed are "),
     "device": (["xor", "--backend", "numpy:gpu"], "backend 'numpy' has no device 'gpu'"),

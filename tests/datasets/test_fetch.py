@@ -11,6 +11,7 @@ import pytest
 
 from portable_bp.datasets import fetch
 from portable_bp.datasets.fetch import Source, locate
+from portable_bp.datasets.mnist import FASHION_MNIST, MNIST
 from portable_bp.errors import FileError
 
 CONTENT = {"images": b"\x1f\x8b the images", "labels": b"\x1f\x8b the labels"}
@@ -81,31 +82,47 @@ def test_mirrors_are_tried_in_order_until_one_delivers(places, asked, server, ca
 
 
 def test_a_wrong_hash_is_refused_and_leaves_nothing_in_the_cache(server, cache):
-    with pytest.raises(FileError, match=r"images\.gz of toy couldn't be downloaded.*hash"):
+    with pytest.raises(
+        FileError, match=r"images\.gz couldn't be downloaded \(SHA256 hash of .* does not match the known hash\)$"
+    ):
         locate(source("wrong", server=server))
     assert list(cache.iterdir()) == []
 
 
-def test_when_all_mirrors_fail_one_line_names_each_and_the_cure(server, cache):
-    failing = source("none", "wrong", server=server)
+def test_when_all_mirrors_fail_the_error_is_the_cure_and_then_each_cause(server, cache):
     with pytest.raises(FileError) as caught:
-        locate(failing)
-    message = str(caught.value)
-    assert all(mirror in message for mirror in failing.mirrors)
-    assert "404" in message
-    assert "give the folder that holds the files images, labels, for example the toy box" in message
-    assert "\n" not in message
+        locate(source("none", "wrong", "none", server=server))
+    assert str(caught.value) == (
+        "give toy's folder (--data, or the argument folder), for example the toy box: images.gz couldn't be "
+        "downloaded (404 Client Error: File not found; SHA256 hash of downloaded file (images.gz) …)"
+    )
 
 
-def test_a_mirror_that_nobody_serves_is_a_file_error(cache, monkeypatch):
+def test_of_a_mirror_that_nobody_serves_only_the_innermost_cause_is_told_and_once(cache, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with pytest.raises(FileError, match="couldn't be downloaded"):
-        locate(source("right"))
+    with pytest.raises(FileError, match=r"images\.gz couldn't be downloaded \(Connection refused\)$"):
+        locate(source("a", "b"))
+
+
+@pytest.mark.parametrize("published", [MNIST, FASHION_MNIST], ids=lambda published: published.name)
+@pytest.mark.parametrize("said", ["word " * 200, "x" * 1000, "several\nlines " * 50], ids=["long", "word", "lines"])
+def test_the_error_is_one_line_of_less_than_300_characters_whatever_the_cause(published, said, cache, monkeypatch):
+    def fail(*_):
+        raise ValueError(said)
+
+    monkeypatch.setattr(fetch, "_retrieve", fail)
+    with pytest.raises(FileError) as caught:
+        locate(published)
+    message = str(caught.value)
+    assert message.startswith(f"give {published.name}'s folder (--data, or the argument folder), for example ")
+    assert published.example in message
+    assert len(message) < 300
+    assert "\n" not in message
 
 
 def test_a_cache_that_can_not_be_written_is_a_file_error(server, cache):
     cache.parent.write_bytes(b"a file where the folder should be")
-    with pytest.raises(FileError, match="couldn't be downloaded to"):
+    with pytest.raises(FileError, match=r"couldn't be downloaded \((Not a directory|File exists)"):
         locate(source("right", server=server))
 
 

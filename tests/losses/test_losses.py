@@ -65,6 +65,14 @@ def test_cross_entropies_of_extreme_logits_are_finite_and_exact(loss, dtype):
     assert np.all(np.isfinite(loss.backward(np, cache)))
 
 
+def test_the_softmax_cross_entropy_takes_the_maximum_of_each_row(backend):
+    y, e = np.asarray([[1000.0, 0.0], [0.0, 1.0]]), math.e  # e^(y - 1000) of the second row would be 0
+    value, cache = bp.SoftmaxCrossEntropy().forward(backend.xp, backend.asarray(y), backend.asarray(np.asarray([0, 0])))
+    dy = backend.to_numpy(bp.SoftmaxCrossEntropy().backward(backend.xp, cache))
+    assert float(value) == pytest.approx(math.log(1 + e) / 2, rel=1e-14)
+    np.testing.assert_allclose(dy, [[0.0, 0.0], [-0.5 * e / (1 + e), 0.5 * e / (1 + e)]], rtol=1e-14)
+
+
 @pytest.mark.parametrize("target", [np.zeros((2,)), np.zeros((2, 1)), np.zeros((3, 2)), np.zeros((1, 3))], ids=np.shape)
 def test_targets_that_would_be_broadcast_are_refused(target):
     with pytest.raises(bp.ShapeError, match="expects targets of the outputs' shape"):
@@ -97,6 +105,20 @@ def test_correctness_compares_classes_and_never_broadcasts():
     assert bp.SoftmaxCrossEntropy().correct(np, Y, np.asarray([0, 0])).tolist() == [True, False]
     single = np.asarray([[0.4], [0.6]])
     assert bp.MeanSquaredError().correct(np, single, np.asarray([[1.0], [1.0]])).tolist() == [False, True]
+
+
+AROUND_HALF = np.asarray([[0.0], [0.4], [0.499999], [0.5], [0.500001], [1.0]])
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [(bp.MeanSquaredError(), AROUND_HALF), (bp.BinaryCrossEntropy(), AROUND_HALF - 0.5)],
+    ids=lambda part: type(part).__name__,
+)
+def test_a_single_output_or_target_is_of_class_1_above_one_half_and_not_at_it(loss, y):
+    of_class_1 = [False, False, False, False, True, True]
+    assert loss.classify(np, y).tolist() == of_class_1
+    assert loss.correct(np, np.full_like(y, 5.0), AROUND_HALF).tolist() == of_class_1  # y is of class 1 throughout
 
 
 def test_outputs_are_shown_as_probabilities_behind_a_cross_entropy(backend):

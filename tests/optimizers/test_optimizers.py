@@ -1,5 +1,8 @@
 """Every rule, wrapper and schedule on every backend; steps worked by hand; torch.optim as independent truth."""
 
+from collections import Counter
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
@@ -82,6 +85,49 @@ def test_steps_agree_with_numbers_worked_by_hand(name):
     for parameter, values in expected.items():
         np.testing.assert_allclose(params[0][parameter][0], values, rtol=1e-6, err_msg=parameter)
     assert int(state["t"]) == len(grads)
+
+
+DECAY = bp.schedules.InverseTimeDecay(0.3, 0.7)
+SCHEDULED = {
+    f"{type(rule).__name__}, {field.name}": lambda h, rule=rule, name=field.name: replace(rule, **{name: h})
+    for rule in {type(rule): rule for rule in OPTIMIZERS.values()}.values()
+    for field in fields(rule)
+    if field.type == "Hyperparameter"
+} | {
+    "L2, inner rate": lambda h: bp.L2(bp.SGD(h), 0.5),
+    "DecoupledWeightDecay, inner rate": lambda h: bp.DecoupledWeightDecay(bp.SGD(h), 0.5),
+    "ClipByGlobalNorm, inner rate": lambda h: bp.ClipByGlobalNorm(bp.SGD(h), 0.1),
+}
+
+
+def test_the_table_of_scheduled_hyper_parameters_holds_all_of_them():
+    rules = {"L2": 2, "SGD": 1, "AdaGrad": 1, "Adam": 3, "AdamW": 4, "ClipByGlobalNorm": 2, "DecoupledWeightDecay": 2}
+    rules |= {"Momentum": 2, "Nesterov": 2, "RMSProp": 2}
+    assert Counter(name.split(",")[0] for name in SCHEDULED) == rules
+
+
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_a_schedule_gives_update_t_its_value_at_t(name):
+    build = SCHEDULED[name]
+    scheduled, found, expected = build(DECAY), W, W
+    state = expected_state = scheduled.init(np, W)
+    for t, grad in enumerate([G, SECOND, G]):
+        found, state = scheduled.update(np, found, grad, state)
+        expected, expected_state = build(0.3 / (1 + 0.7 * t)).update(np, expected, grad, expected_state)
+        for parameter, values in expected[0].items():
+            np.testing.assert_allclose(found[0][parameter], values, rtol=1e-14, err_msg=f"{parameter} in update {t}")
+
+
+def test_adamw_is_adam_with_all_its_hyper_parameters_and_a_decay_of_the_old_weights():
+    settings = (0.1, 0.8, 0.9, 1e-3)
+    adam, adamw = bp.Adam(*settings), bp.AdamW(*settings, weight_decay=0.5)
+    params, state = W, adamw.init(np, W)
+    for grad in (G, SECOND, G):
+        expected, _ = adam.update(np, params, grad, state)
+        expected[0]["weight"] = expected[0]["weight"] - 0.1 * 0.5 * params[0]["weight"]
+        params, state = adamw.update(np, params, grad, state)
+        for parameter, values in expected[0].items():
+            np.testing.assert_allclose(params[0][parameter], values, rtol=1e-14, err_msg=parameter)
 
 
 TORCH = {
