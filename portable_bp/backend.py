@@ -40,6 +40,8 @@ class Backend(ABC):
     """The library's own arithmetic; "reproducible" for a backend wrapped by `portable_bp.reproducible`."""
     correctly_rounded: frozenset[str] = frozenset()
     """Those of "divide" and "sqrt" that this library rounds correctly, also where a shape is broadcast."""
+    exact_matmul: Callable[[Namespace, Array, Array], Array] | None = None
+    """A faster product with the bits of `portable_bp.reproducible.products.matmul`, where there is one."""
     xp: Namespace
     """Array API namespace whose creation functions, called without ``device``, put arrays on this device."""
 

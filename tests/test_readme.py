@@ -12,8 +12,8 @@ README = (ROOT / "README.md").read_text()
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
-def blocks(kind):
-    return re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL)
+def blocks(kind, text=README):
+    return re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)
 
 
 def run(*command, cwd):
@@ -35,6 +35,12 @@ def test_the_code_prints_what_the_readme_says_but_for_digits(printed):
     """The words are the same; numbers may differ by the rounding of another processor's products."""
     expected = "".join(blocks("text"))
     assert re.sub(r"\s+", " ", NUMBER.sub("#", printed)) == re.sub(r"\s+", " ", NUMBER.sub("#", expected))
+
+
+def test_the_page_on_parts_of_one_s_own_runs_as_pasted(tmp_path):
+    text = (ROOT / "docs" / "parts.md").read_text()
+    (tmp_path / "pasted.py").write_text("\n".join(blocks("python", text)))
+    assert run("pasted.py", cwd=tmp_path) == "".join(blocks("text", text))
 
 
 def test_the_readme_s_network_reaches_its_accuracy(printed):

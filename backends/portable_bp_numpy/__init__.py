@@ -8,6 +8,7 @@ import numpy as np
 
 from portable_bp.backend import Backend
 from portable_bp.errors import BackendError
+from portable_bp_numpy.exact_products import exact_matmul
 
 __all__ = ["NumpyBackend"]
 
@@ -18,6 +19,7 @@ class NumpyBackend(Backend):
     name = "numpy"
     correctly_rounded = frozenset({"divide", "sqrt"})
     device = "cpu"
+    exact_matmul = staticmethod(exact_matmul)
 
     def __init__(self, device: str | None = None) -> None:
         if device not in (None, "cpu"):

@@ -42,13 +42,14 @@ class SoftmaxCrossEntropy(CrossEntropy):
         c = self.scale(y.shape[-2])
         hot = one_hot(xp, target, y)
         shifted = y - xp.max(y, axis=-1, keepdims=True)
-        log_sum = xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
-        terms = log_sum - xp.sum(shifted * hot, axis=-1, keepdims=True)
-        return c * xp.sum(weigh(xp, terms, weight), axis=(-2, -1)), (y, hot, weight, c)
+        e = xp.exp(shifted)
+        total = xp.sum(e, axis=-1, keepdims=True)
+        terms = xp.log(total) - xp.sum(shifted * hot, axis=-1, keepdims=True)
+        return c * xp.sum(weigh(xp, terms, weight), axis=(-2, -1)), (e, total, hot, weight, c)
 
     def backward(self, xp: Namespace, cache: Any) -> Array:
-        y, hot, weight, c = cache
-        return c * weigh(xp, softmax(xp, y) - hot, weight)
+        e, total, hot, weight, c = cache
+        return c * weigh(xp, xp.divide(e, total) - hot, weight)
 
     def output(self, xp: Namespace, y: Array) -> Array:
         return softmax(xp, y)

@@ -21,7 +21,7 @@ class ReproducibleBackend(Backend):
     def __init__(self, inner: Backend) -> None:
         self.inner, self.name, self.device = inner, inner.name, inner.device
         with inner.activate():
-            self.xp = ReproducibleNamespace(inner.xp, inner.correctly_rounded)
+            self.xp = ReproducibleNamespace(inner.xp, inner.correctly_rounded, inner.exact_matmul)
 
     def asarray(self, host: HostArray) -> Array:
         return self.inner.asarray(host)

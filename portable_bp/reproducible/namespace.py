@@ -37,8 +37,13 @@ class ReproducibleNamespace:
     refused by name, so that nothing slips in that could differ.
     """
 
-    def __init__(self, xp: Namespace, correctly_rounded: Iterable[str] = ()) -> None:
-        self._xp = xp
+    def __init__(
+        self,
+        xp: Namespace,
+        correctly_rounded: Iterable[str] = (),
+        exact_matmul: Callable[[Namespace, Array, Array], Array] | None = None,
+    ) -> None:
+        self._xp, self._matmul = xp, exact_matmul or matmul
         self._powers = xp.asarray([2.0**n for n in range(-TABLE, TABLE + 1)], dtype=xp.float64)
         self._correctly_rounded = frozenset(correctly_rounded)
 
@@ -71,7 +76,7 @@ def _elementwise(function: Callable[..., Array], *, table: bool = False) -> Call
 
 
 def _matmul(self: ReproducibleNamespace, a: Array, b: Array) -> Array:
-    return matmul(self._xp, a, b)
+    return self._matmul(self._xp, a, b)
 
 
 def _sum(self: ReproducibleNamespace, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:

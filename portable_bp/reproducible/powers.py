@@ -15,20 +15,29 @@ _BELOW_ONE = 1.0 - 2.0**-53
 
 
 def leading_power(xp: Namespace, x: Array) -> Array:
-    """Largest power of two that is at most x, for float64 x ≥ 0; 0 for x below 2⁻¹⁰⁰⁰, NaN for infinity and NaN.
+    """Largest power of two that is at most x, for float64 x ≥ 0; 0 for x below 2⁻¹⁰⁰⁰, NaN for infinity and NaN."""
+    one = xp.ones_like(x)
+    shift = xp.where(x > HUGE, one / SHIFT, xp.where(x < TINY, one * SHIFT, one))  # powers of two: exact either way
+    power = _power_below(xp, xp.where(x < NOTHING, xp.zeros_like(x), x) * shift)
+    return power * xp.where(x > HUGE, one * SHIFT, xp.where(x < TINY, one / SHIFT, one))
+
+
+def _power_below(xp: Namespace, x: Array) -> Array:
+    """Largest power of two that is at most x, for 0 ≤ x far from the ends of the float64 range.
 
     Source: Rump, Ogita and Oishi, "Accurate floating-point summation", SIAM J. Sci. Comput. 31 (2008), algorithm 3.6:
     with q = (2⁵² + 1) x, rounded, |q - (1 - 2⁻⁵³) q| is the power exactly.
     """
-    one = xp.ones_like(x)
-    shift = xp.where(x > HUGE, one / SHIFT, xp.where(x < TINY, one * SHIFT, one))  # powers of two: exact either way
-    q = _SPREAD * (xp.where(x < NOTHING, xp.zeros_like(x), x) * shift)
-    return xp.abs(q - _BELOW_ONE * q) * xp.where(x > HUGE, one * SHIFT, xp.where(x < TINY, one / SHIFT, one))
+    q = _SPREAD * x
+    return xp.abs(q - _BELOW_ONE * q)
 
 
 def bound(xp: Namespace, x: Array, axis: int) -> Array:
-    """A power of two above every |x| along ``axis``, kept as an axis of 1; 0 where all are 0."""
-    return 2.0 * leading_power(xp, xp.max(xp.abs(x), axis=axis, keepdims=True))
+    """A float64 power of two above every |x| along ``axis``, kept as an axis of 1; 0 where all are 0."""
+    largest = xp.maximum(xp.max(x, axis=axis, keepdims=True), -xp.min(x, axis=axis, keepdims=True))
+    if x.dtype == xp.float64:
+        return 2.0 * leading_power(xp, largest)
+    return 2.0 * _power_below(xp, xp.astype(largest, xp.float64))  # no float32 comes near those ends
 
 
 def bits_for(terms: int) -> int:
@@ -46,7 +55,8 @@ def rounded(xp: Namespace, x: Array, unit: Array) -> Array:
 
 
 def settled(xp: Namespace, y: Array, dtype: object) -> Array:
-    """Round a float64 result to ``dtype`` once, with what is below the normal numbers of float32 as zero."""
+    """Round a float64 result to ``dtype`` once; what is then below the normal numbers of float32 is zero."""
     if dtype == xp.float64:
         return y
-    return xp.astype(xp.where(xp.abs(y) < SMALLEST, xp.zeros_like(y), y), dtype)
+    y = xp.astype(y, dtype)
+    return xp.where(xp.abs(y) < SMALLEST, xp.zeros_like(y), y)

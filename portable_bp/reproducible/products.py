@@ -34,31 +34,31 @@ def matmul(xp: Namespace, a: Array, b: Array) -> Array:
 def _block(xp: Namespace, a: Array, b: Array) -> Array:
     """Product of at most BLOCK terms, float64, not yet rounded to the dtype."""
     bits = (MANTISSA - bits_for(a.shape[-1])) // 2
-    if a.dtype == xp.float32:
-        left, right = (slices(xp, xp.astype(x, xp.float64), axis, bits, 2) for x, axis in ((a, -1), (b, -2)))
-        return _combined(xp, left, right)
     a_top, b_top = bound(xp, a, -1), bound(xp, b, -2)
-    left, right = (slices(xp, _over(xp, x, top), axis, bits, 3) for x, top, axis in ((a, a_top, -1), (b, b_top, -2)))
+    if a.dtype == xp.float32:
+        return _combined(xp, slices(xp, a, a_top, bits, 2), slices(xp, b, b_top, bits, 2))
+    one = xp.ones_like(a_top[..., :1, :])
+    left, right = (slices(xp, _over(xp, x, top), one, bits, 3) for x, top in ((a, a_top), (b, b_top)))
     return (_combined(xp, left, right) * a_top) * b_top
 
 
 def _over(xp: Namespace, x: Array, top: Array) -> Array:
-    """X / top, so that no product can overflow; a top of 0 has zeros above it."""
+    """Divide x by top, so that no product can overflow; a top of 0 has zeros above it."""
     return xp.divide(x, xp.where(top == 0, xp.ones_like(top), top))
 
 
-def slices(xp: Namespace, x: Array, axis: int, bits: int, count: int) -> list[Array]:
-    """Cut float64 x into ``count`` slices of ``bits`` bits each, largest first, relative to the bound along ``axis``.
+def slices(xp: Namespace, x: Array, top: Array, bits: int, count: int) -> list[Array]:
+    """Cut x into ``count`` float64 slices of ``bits`` bits, largest first; ``top`` is a power of two above all |x|.
 
     The unit of a slice is never below 2⁻¹²⁵, so that what a library may flush to zero is zero in every slice.
     """
-    unit = bound(xp, x, axis) * 2.0**-bits
-    parts = []
-    for _ in range(count):
+    unit, rest, parts = top * 2.0**-bits, xp.astype(x, xp.float64, copy=False), []
+    for number in range(count):
         unit = xp.maximum(unit, xp.full_like(unit, 2 * SMALLEST))
-        parts.append(rounded(xp, x, unit))
-        x = x - parts[-1]  # exact, at most half a unit
-        unit = unit * 2.0 ** -(bits + 1)
+        parts.append(rounded(xp, rest, unit))
+        if number + 1 < count:
+            rest = rest - parts[-1]  # exact, at most half a unit
+            unit = unit * 2.0 ** -(bits + 1)
     return parts
 
 

@@ -24,7 +24,7 @@ def exact_sum(xp: Namespace, x: Array, *, axis: Any = None, keepdims: bool = Fal
     axes = _axes(axis, x.ndim)
     kept = [i for i in range(x.ndim) if i not in axes]
     rows = xp.reshape(xp.permute_dims(x, (*kept, *axes)), (*(x.shape[i] for i in kept), prod(x.shape[i] for i in axes)))
-    total = settled(xp, _row_sums(xp, xp.astype(rows, xp.float64), x.dtype == xp.float64), x.dtype)
+    total = settled(xp, _row_sums(xp, rows), x.dtype)
     return xp.reshape(total, tuple(1 if i in axes else n for i, n in enumerate(x.shape))) if keepdims else total
 
 
@@ -33,10 +33,12 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(i % ndim for i in given)
 
 
-def _row_sums(xp: Namespace, rows: Array, double: bool) -> Array:
-    """Sums along the last axis of float64 ``rows``; ``double`` keeps twice as many bits."""
+def _row_sums(xp: Namespace, rows: Array) -> Array:
+    """Sums along the last axis of ``rows``, float64; of float64 terms twice as many bits are kept."""
     bits = MANTISSA - 1 - bits_for(rows.shape[-1])
-    unit = xp.maximum(bound(xp, rows, -1) * 2.0**-bits, xp.full_like(rows[..., :1], 2 * SMALLEST))
+    unit = bound(xp, rows, -1) * 2.0**-bits
+    unit = xp.maximum(unit, xp.full_like(unit, 2 * SMALLEST))
+    double, rows = rows.dtype == xp.float64, xp.astype(rows, xp.float64, copy=False)
     coarse = rounded(xp, rows, unit)
     total = xp.sum(coarse, axis=-1)
     if double:
