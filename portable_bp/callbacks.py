@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from portable_bp.arguments import real_number, whole_number
@@ -116,3 +117,18 @@ def describe(row: Row) -> str:
         elif name != "epoch":
             words.append(f"{label} {value:.4g}")
     return "  ".join(words)
+
+
+def checked(given: Any, columns: list[str]) -> list[Callback]:
+    """Refuse what are no callbacks, and those that need what isn't among the ``columns``."""
+    listed = list(given) if isinstance(given, Iterable) else given
+    if not isinstance(listed, list) or not all(isinstance(callback, Callback) for callback in listed):
+        raise ConfigurationError(f"callbacks={listed!r}: give a list of instances such as [EarlyStopping()]")
+    for callback in listed:
+        for name in callback.needs:
+            if name not in columns:
+                raise ConfigurationError(
+                    f"{type(callback).__name__} monitors {name!r}; the columns are {', '.join(columns)}: name one of "
+                    "them, or give fit a validation set"
+                )
+    return listed

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from portable_bp.arguments import whole_number
 from portable_bp.arrays import HostArray
 from portable_bp.backend import Backend
 from portable_bp.errors import ConfigurationError, FileError, PortableBPError
+from portable_bp.writing import write_whole
 
 if TYPE_CHECKING:
     from portable_bp.network import Network
@@ -45,29 +44,6 @@ def save(net: Network, path: str | Path) -> None:
             f"can't save the network ({error}): its layers' fields must be numbers, strings, tuples or dataclasses"
         ) from error
     write_whole(Path(path), to_bytes(tensors, {FORMAT: architecture}))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, wait until it is on the disk, and rename it."""
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except (OSError, ValueError) as error:
-        raise FileError(
-            f"can't write {str(path)!r} ({getattr(error, 'strerror', error)}): name a folder that is there and writable"
-        ) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise FileError(
-            f"can't write {str(path)!r} ({error.strerror}): make room or name another file; nothing was changed there"
-        ) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)  # renamed already where all went well
 
 
 def load(

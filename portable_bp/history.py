@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from portable_bp.errors import ConfigurationError
+from portable_bp.writing import write_whole
 
 Row = dict[str, float]
 
@@ -49,8 +50,6 @@ class History:
 
     def to_csv(self, path: str | Path) -> None:
         """Write the columns as CSV with a header; numbers in full precision; FileError where it can't be written."""
-        from portable_bp.files import write_whole  # here, since it reads NumPy arrays, which the core does without
-
         text = StringIO(newline="")
         writer = csv.DictWriter(text, fieldnames=list(self.columns))
         writer.writeheader()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from portable_bp.arguments import require_fields, whole_number
 from portable_bp.arrays import Array, HostArray, Shape
 from portable_bp.backend import Backend, Batch, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
-from portable_bp.callbacks import Callback, ProgressBar
+from portable_bp.callbacks import Callback, ProgressBar, checked
 from portable_bp.digest import digest
 from portable_bp.errors import ConfigurationError, DataError
 from portable_bp.history import History
@@ -22,18 +22,10 @@ from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
 from portable_bp.optimizers.optimizer import Tree
+from portable_bp.params import LayerParams, mapped
 from portable_bp.reproducible import with_arithmetic
 from portable_bp.training import Batches, Run, measure
-
-
-class LayerParams(dict[str, Array]):
-    """One layer's parameters by name; to read, not to write into."""
-
-    def __setitem__(self, name: str, array: Array) -> None:
-        raise ConfigurationError(
-            f"params[…][{name!r}] can't be set alone: take new = [dict(own) for own in net.params], change it, and "
-            "write net.params = new"
-        )
+from portable_bp.weights import weights
 
 
 class Network:
@@ -170,13 +162,13 @@ class Network:
         with self.backend.activate():
             data = self.batch(x, y)
             out = self.architecture.shapes(tuple(data[0].shape[1:]))[-1]
-            weight = inputs.weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
+            weight = weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
             measured = self._measured(data if measure_training else None, validation)
             batches = Batches.of(data[0].shape[0], batch_size, shuffle)
             accuracy = all(self._has_classes(part[1]) for part in measured.values())
             trained = data if weight is None else (*data, weight)
             run = Run(self.backend, self.model, trained, batches, measured, accuracy)
-            told = _callbacks(callbacks, run.columns)
+            told = checked(callbacks, run.columns)
             epoch = self._use(optimizer)
             show = sys.stderr.isatty() if progress is None else progress
             return self._train(run, epoch, epochs, [*([ProgressBar()] if show else []), *told])
@@ -185,7 +177,7 @@ class Network:
         measured = {} if training is None else {"training": training}
         if validation is None:
             return measured
-        return {**measured, "validation": self.batch(*_pair(validation), "validation ")}
+        return {**measured, "validation": self.batch(*inputs.pair(validation), "validation ")}
 
     def _train(self, run: Run, epoch: Epoch, epochs: int, callbacks: list[Callback]) -> History:
         history = self.history = History()
@@ -296,45 +288,15 @@ class Network:
         """Everything but what can be made again, with the arrays as NumPy's, for copies and other processes."""
         left_out = ("model", "_compiled")
         kept = {name: value for name, value in self.__dict__.items() if name not in left_out}
-        return {**kept, "_state": _mapped(self.backend.to_numpy, self._state)}
+        return {**kept, "_state": mapped(self.backend.to_numpy, self._state)}
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         self.__dict__.update(kept)
         with self.backend.activate():
-            self._state = _mapped(self.backend.asarray, kept["_state"])
+            self._state = mapped(self.backend.asarray, kept["_state"])
         self.model, self._compiled = self._lowered(), None
 
     def __repr__(self) -> str:
         return self.architecture.lines(
             f"Network on {self.backend.spec}{'' if self.backend.arithmetic == 'native' else ', reproducible'}"
         )
-
-
-def _pair(validation: Any) -> tuple[Any, Any]:
-    try:
-        x, y = validation
-    except (TypeError, ValueError):
-        got = f"{len(validation)} parts" if isinstance(validation, (tuple, list)) else type(validation).__name__
-        raise ConfigurationError(f"validation must be a pair (x, y); got {got}: give both, validation=(x, y)") from None
-    return x, y
-
-
-def _callbacks(given: Any, columns: list[str]) -> list[Callback]:
-    listed = list(given) if isinstance(given, Iterable) else given
-    if not isinstance(listed, list) or not all(isinstance(callback, Callback) for callback in listed):
-        raise ConfigurationError(f"callbacks={listed!r}: give a list of instances such as [EarlyStopping()]")
-    for callback in listed:
-        for name in callback.needs:
-            if name not in columns:
-                raise ConfigurationError(
-                    f"{type(callback).__name__} monitors {name!r}; the columns are {', '.join(columns)}: name one of "
-                    "them, or give fit a validation set"
-                )
-    return listed
-
-
-def _mapped(move: Callable[[Any], Any], tree: Any) -> Any:
-    """The tree of dicts and lists with every array moved."""
-    if isinstance(tree, dict):
-        return {name: _mapped(move, branch) for name, branch in tree.items()}
-    return [_mapped(move, branch) for branch in tree] if isinstance(tree, list) else move(tree)

@@ -9,7 +9,7 @@ import portable_bp as bp
 
 ROOT = Path(bp.__file__).parent
 LIBRARIES = ("numpy", "cupy", "torch", "jax", "array_api_strict")
-HOST_SIDE = {"digest", "inputs", "files", "network", "testing", "cli", "checking", "datasets"}
+HOST_SIDE = {"digest", "inputs", "weights", "files", "network", "testing", "cli", "checking", "datasets"}
 """Modules for the host's side, where users' arrays, files and data are NumPy's business."""
 ARITHMETIC = [
     path for path in sorted(ROOT.rglob("*.py")) if path.relative_to(ROOT).parts[0].removesuffix(".py") not in HOST_SIDE

@@ -1,0 +1,30 @@
+"""Files written whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from portable_bp.errors import FileError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name, wait until it is on the disk, and rename it."""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except (OSError, ValueError) as error:
+        raise FileError(
+            f"can't write {str(path)!r} ({getattr(error, 'strerror', error)}): name a folder that is there and writable"
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise FileError(
+            f"can't write {str(path)!r} ({error.strerror}): make room or name another file; nothing was changed there"
+        ) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)  # renamed already where all went well
