@@ -14,7 +14,7 @@ from portable_bp.reproducible import powers, with_arithmetic
 NUMPY = with_arithmetic(bp.get_backend("numpy"), "reproducible")
 XP = NUMPY.xp
 NOISE = np.random.default_rng(0)
-SHAPES = [(1, 1, 1), (5, 7, 3), (128, 784, 16), (33, 5000, 4), (2, 70000, 1)]
+SHAPES = [(1, 1, 1), (5, 7, 3), (128, 784, 16), (33, 5000, 4), (2, 70000, 1), (1, 1 << 20, 1)]
 
 
 def scaled(kind, m, k, n):

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import portable_bp as bp
+from portable_bp.backpropagation import Model, training_step
 from portable_bp.checking import golden, verify_backends
+from portable_bp.digest import digest
+from portable_bp.reproducible import with_arithmetic
 
 MNIST = Path(__file__).parents[2] / "examples" / "data" / "mnist"
 QUICK = "MNIST 784-32-10, SGD, float32"
@@ -62,6 +65,41 @@ def test_every_layer_loss_and_optimizer_has_numpy_s_bits(spec):
     assert {row["tolerance"] for row in rows} == {0.0}
 
 
+POPULATION_RULES = {
+    "SGD": bp.SGD(0.3),
+    "Adam": bp.Adam(bp.CosineDecay(0.01, steps=9)),
+    "clipped and decayed": bp.ClipByGlobalNorm(bp.DecoupledWeightDecay(bp.Nesterov(0.1), 0.01), 0.2),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rule", POPULATION_RULES.values(), ids=POPULATION_RULES)
+def test_a_member_of_a_population_ends_with_the_bits_that_it_gets_alone(rule, dtype, backend):
+    place = with_arithmetic(backend, "reproducible")
+    layers = [bp.Dense(6, 5), bp.Tanh(), bp.Dense(5, 4), bp.ReLU(), bp.Softmax(), bp.Dense(4, 3)]
+    model = Model(layers, bp.SoftmaxCrossEntropy())
+    x, target = np.random.default_rng(0).normal(size=(7, 6)).astype(dtype), np.arange(7) % 3
+    alone = [bp.Network(layers, model.loss, dtype=dtype, seed=seed).params for seed in range(3)]
+    stacked = [{n: np.stack([member[i][n] for member in alone]) for n in own} for i, own in enumerate(alone[0])]
+
+    def trained(params):
+        with place.activate():
+            moved = [{n: place.asarray(a) for n, a in own.items()} for own in params]
+            state = {
+                "params": moved,
+                "optimizer": rule.init(place.xp, moved),
+                "step": place.xp.zeros((), dtype=place.xp.int64),
+            }
+            step = training_step(place.xp, model, rule)
+            for _ in range(5):
+                state, _ = step(state, (place.asarray(x), place.asarray(target)))
+            return [{n: place.to_numpy(a) for n, a in own.items()} for own in state["params"]]
+
+    together = trained(stacked)
+    for k, member in enumerate(alone):
+        assert digest([{n: a[k] for n, a in own.items()} for own in together]) == digest(trained(member))
+
+
 class Swish(bp.Layer):
     """A layer of a user's own, which knows nothing of reproducible arithmetic."""
 
@@ -79,14 +117,14 @@ def test_a_custom_layer_gets_it_for_nothing(spec):
     pytest.importorskip(spec)
     x, y = bp.datasets.xor()
 
-    def digest(place):
+    def fingerprint(place):
         net = bp.Network(
             [bp.Dense(2, 8), Swish(), bp.Dense(8, 1)], bp.BinaryCrossEntropy(), backend=place, arithmetic="reproducible"
         )
         net.fit(x, y, optimizer=bp.Adam(0.05), epochs=20, batch_size=7)
         return net.digest()
 
-    assert digest(spec) == digest("numpy")
+    assert fingerprint(spec) == fingerprint("numpy")
 
 
 def test_native_arithmetic_does_differ():
@@ -95,12 +133,12 @@ def test_native_arithmetic_does_differ():
     x = np.random.default_rng(0).normal(size=(256, 784)).astype("float32")
     y = np.arange(256) % 10
 
-    def digest(place):
+    def fingerprint(place):
         net = bp.Network([bp.Dense(784, 64), bp.Tanh(), bp.Dense(64, 10)], bp.SoftmaxCrossEntropy(), backend=place)
         net.fit(x, y, optimizer=bp.Adam(0.01), epochs=3)
         return net.digest()
 
-    assert digest("torch") != digest("numpy")
+    assert fingerprint("torch") != fingerprint("numpy")
 
 
 def test_predictions_and_accuracy_in_reproducible_arithmetic_are_close_to_native_ones():
