@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Any, TypeVar, final
 
 from portable_bp.arrays import Array, HostArray, Namespace
@@ -40,8 +41,8 @@ class Backend(ABC):
     """The library's own arithmetic; "reproducible" for a backend wrapped by `portable_bp.reproducible`."""
     correctly_rounded: frozenset[str] = frozenset()
     """Those of "divide" and "sqrt" that this library rounds correctly, also where a shape is broadcast."""
-    exact_matmul: Callable[[Namespace, Array, Array], Array] | None = None
-    """A faster product with the bits of `portable_bp.reproducible.products.matmul`, where there is one."""
+    reproducible: Mapping[str, Callable[..., Array]] = MappingProxyType({})
+    """Faster functions with the bits of `portable_bp.reproducible`'s own: "matmul", "without_faded"."""
     xp: Namespace
     """Array API namespace whose creation functions, called without ``device``, put arrays on this device."""
 

@@ -1,6 +1,7 @@
 """NumPy on the CPU: the backend that is always there."""
 
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any
 
 import array_api_compat.numpy
@@ -8,7 +9,7 @@ import numpy as np
 
 from portable_bp.backend import Backend
 from portable_bp.errors import BackendError
-from portable_bp_numpy.exact_products import exact_matmul
+from portable_bp_numpy.reproducible import exact_matmul, without_faded
 
 __all__ = ["NumpyBackend"]
 
@@ -19,7 +20,7 @@ class NumpyBackend(Backend):
     name = "numpy"
     correctly_rounded = frozenset({"divide", "sqrt"})
     device = "cpu"
-    exact_matmul = staticmethod(exact_matmul)
+    reproducible = MappingProxyType({"matmul": exact_matmul, "without_faded": without_faded})
 
     def __init__(self, device: str | None = None) -> None:
         if device not in (None, "cpu"):

@@ -14,9 +14,10 @@ from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
 from portable_bp.checking.comparison import difference, gradients_on, tolerance
 from portable_bp.errors import BackendError
 from portable_bp.layers import Dense, Flatten, Layer, Tanh
-from portable_bp.losses import HalfMeanSquaredError, Loss
-from portable_bp.optimizers import Optimizer
+from portable_bp.losses import HalfMeanSquaredError, Loss, SoftmaxCrossEntropy
+from portable_bp.optimizers import ClipByGlobalNorm, DecoupledWeightDecay, Optimizer, RMSProp
 from portable_bp.reproducible import with_arithmetic
+from portable_bp.schedules import CosineDecay, WarmUp
 from portable_bp.streams import Stream
 
 REFERENCE = "numpy"
@@ -74,7 +75,13 @@ def cases() -> dict[str, Callable[[Backend, str], Arrays]]:
     """All cases by name, each a function of backend and dtype that gives named NumPy arrays."""
     layers = {f"layer {name}": _layer_case(layer, shape) for name, (layer, shape) in LAYERS.items()}
     losses = {f"loss {name}": _loss_case(loss) for name, loss in LOSSES.items()}
-    return {**layers, **losses, **{f"optimizer {name}": _optimizer_case(rule) for name, rule in OPTIMIZERS.items()}}
+    everything = {"training of every layer": _training_case()}
+    return {
+        **layers,
+        **losses,
+        **everything,
+        **{f"optimizer {name}": _optimizer_case(rule) for name, rule in OPTIMIZERS.items()},
+    }
 
 
 def _layer_case(layer: Layer, shape: tuple[int, ...]) -> Callable[[Backend, str], Arrays]:
@@ -118,6 +125,28 @@ def _optimizer_case(rule: Optimizer) -> Callable[[Backend, str], Arrays]:
             state = net.start(backend.lower(rule))
             for _ in range(STEPS):
                 state, _ = step(state, batch)
+            return {
+                f"{i}.{n}": backend.to_numpy(a) for i, layer in enumerate(state["params"]) for n, a in layer.items()
+            }
+
+    return compute
+
+
+def _training_case() -> Callable[[Backend, str], Arrays]:
+    """Steps of a network of all elementwise layers, compiled as in `fit`, with decay, clipping and a schedule."""
+    between: list[Layer] = [layer for layer, shape in LAYERS.values() if len(shape) == 1 and not layer.input_shape]
+    rule = ClipByGlobalNorm(DecoupledWeightDecay(RMSProp(WarmUp(2, then=CosineDecay(0.01, steps=6))), 0.01), 0.5)
+
+    def compute(backend: Backend, dtype: str) -> Arrays:
+        from portable_bp.network import Network
+
+        layers = [part for layer in between for part in (Dense(6, 6), layer)]
+        net = Network([*layers, Dense(6, 3)], SoftmaxCrossEntropy(), backend=backend, dtype=dtype)
+        with backend.activate():
+            data = net.batch(Stream(0, "x").normal((BATCH, 6)), targets_for(net.loss, 3))
+            order = backend.asarray(np.asarray([[0, 1, 2], [3, 4, 0], [2, 1, 4]]))
+            epoch = backend.compile(training_step(backend.xp, net.model, backend.lower(rule)))
+            state, _ = epoch(net.start(rule), data, order)
             return {
                 f"{i}.{n}": backend.to_numpy(a) for i, layer in enumerate(state["params"]) for n, a in layer.items()
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,7 @@ class Adam(Optimizer):
         rate, beta1, beta2 = (value_at(xp, h, state["t"], dtype) for h in (self.learning_rate, self.beta1, self.beta2))
         m = each(lambda m, g: beta1 * m + (1 - beta1) * g, state["m"], grads)
         v = each(lambda v, g: beta2 * v + (1 - beta2) * (g * g), state["v"], grads)
-        c1, c2 = (correction(xp, beta, t, dtype) for beta in (beta1, beta2))
+        c1, c2 = corrections(xp, (beta1, beta2), t, dtype)
 
         def moved(w: Array, m: Array, v: Array) -> Array:
             return w - rate * xp.divide(xp.divide(m, c1), root(xp, xp.divide(v, c2), self.epsilon))
@@ -86,8 +87,10 @@ class AdamW(Optimizer):
         return decay_weights(moved, params, rate * decay), new_state
 
 
-def correction(xp: Namespace, beta: Any, t: Array, dtype: Any) -> Array:
-    """1 - βᵗ, which undoes the start of an average at 0; computed in float64, given in ``dtype``."""
+def corrections(xp: Namespace, betas: Sequence[Any], t: Array, dtype: Any) -> list[Array]:
+    """1 - βᵗ for each β, which undoes the start of an average at 0; computed in float64, given in ``dtype``."""
     exponent = xp.astype(t, xp.float64)
-    base = xp.astype(beta, xp.float64) if hasattr(beta, "dtype") else xp.full_like(exponent, beta)
-    return xp.astype(1 - xp.pow(base, exponent), dtype)
+    bases = [xp.astype(b, xp.float64) if hasattr(b, "dtype") else xp.full_like(exponent, b) for b in betas]
+    together = xp.stack(xp.broadcast_arrays(*bases, exponent))  # one call for all: each is some dozens of operations
+    found = xp.astype(1 - xp.pow(together[:-1, ...], together[-1, ...]), dtype)
+    return [found[i, ...] for i in range(len(betas))]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, TypeVar
 
 from portable_bp.arrays import Array, HostArray
-from portable_bp.backend import Backend, Epoch, Step
+from portable_bp.backend import Backend, Batch, Epoch, State, Step
 from portable_bp.errors import ConfigurationError
 from portable_bp.reproducible.namespace import ReproducibleNamespace
+from portable_bp.reproducible.powers import without_faded
 
 T = TypeVar("T")
 
 
 class ReproducibleBackend(Backend):
-    """Another backend with a `ReproducibleNamespace` as ``xp``; nothing is lowered or rewritten by a compiler."""
+    """Another backend with a `ReproducibleNamespace` as ``xp``; nothing is lowered or rewritten by a compiler.
+
+    After each compiled step float32 numbers of the state below 2⁻⁹⁶ are set to zero, so that no library comes to the
+    subnormal numbers, which some flush to zero.
+    """
 
     arithmetic = "reproducible"
 
     def __init__(self, inner: Backend) -> None:
         self.inner, self.name, self.device = inner, inner.name, inner.device
         with inner.activate():
-            self.xp = ReproducibleNamespace(inner.xp, inner.correctly_rounded, inner.exact_matmul)
+            self.xp = ReproducibleNamespace(inner.xp, inner.correctly_rounded, inner.reproducible.get("matmul"))
 
     def asarray(self, host: HostArray) -> Array:
         return self.inner.asarray(host)
@@ -42,7 +49,13 @@ class ReproducibleBackend(Backend):
         return part
 
     def compile(self, step: Step, *, as_written: bool = True) -> Epoch:
-        return self.inner.compile(step, as_written=True)
+        xp, clear = self.inner.xp, self.inner.reproducible.get("without_faded", without_faded)
+
+        def settled_step(state: State, batch: Batch) -> tuple[State, Array]:
+            state, loss = step(state, batch)
+            return _without_faded(partial(clear, xp), xp.float32, state), loss
+
+        return self.inner.compile(settled_step, as_written=True)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return with_arithmetic, (self.inner, "reproducible")
@@ -62,3 +75,12 @@ def with_arithmetic(backend: Backend, arithmetic: str | None) -> Backend:
     if arithmetic == "reproducible":
         return ReproducibleBackend(plain)
     raise ConfigurationError(f"arithmetic={arithmetic!r}: write 'native' or 'reproducible'")
+
+
+def _without_faded(clear: Callable[[Array], Array], float32: Any, tree: Any) -> Any:
+    """A state whose float32 arrays hold no number that has faded: the next operator could make a subnormal of it."""
+    if isinstance(tree, dict):
+        return {name: _without_faded(clear, float32, branch) for name, branch in tree.items()}
+    if isinstance(tree, list):
+        return [_without_faded(clear, float32, branch) for branch in tree]
+    return clear(tree) if tree.dtype == float32 else tree

@@ -15,10 +15,10 @@ from portable_bp.reproducible.sums import exact_sum
 
 EXACT = frozenset(
     """
-    abs add all any arange argmax argmin argsort asarray astype bitwise_and bitwise_invert bitwise_left_shift bitwise_or
-    bitwise_right_shift bitwise_xor bool broadcast_arrays broadcast_to ceil clip concat copysign count_nonzero empty
-    empty_like equal expand_dims eye flip float32 float64 floor floor_divide full full_like greater greater_equal inf
-    int8 int16 int32 int64 isdtype isfinite isinf isnan less less_equal linspace logical_and logical_not logical_or
+    abs add all any argmax argmin argsort asarray astype bitwise_and bitwise_invert bitwise_left_shift bitwise_or
+    bitwise_right_shift bitwise_xor bool broadcast_arrays broadcast_to ceil clip concat copysign count_nonzero
+    equal expand_dims eye flip float32 float64 floor floor_divide full full_like greater greater_equal inf
+    int8 int16 int32 int64 isdtype isfinite isinf isnan less less_equal logical_and logical_not logical_or
     logical_xor matrix_transpose max maximum min minimum moveaxis multiply nan negative nonzero not_equal ones ones_like
     permute_dims pi positive repeat reshape result_type roll round searchsorted sign sort squeeze stack subtract take
     tile tril triu trunc uint8 uint16 uint32 uint64 unstack where zeros zeros_like
@@ -97,14 +97,26 @@ def _size(x: Array) -> int:
 
 
 def _divide(self: ReproducibleNamespace, a: Array, b: Array) -> Array:
-    """A quotient of equal shapes: a broadcast divisor tempts XLA to multiply by its reciprocal."""
-    return self._xp.divide(*self._xp.broadcast_arrays(a, b))
+    """A quotient of equal shapes in float64, rounded once, which for float32 is the same as rounding it directly.
+
+    A broadcast divisor tempts XLA to multiply by its reciprocal, and on CUDA it divides float32 only approximately.
+    """
+    xp, dtype = self._xp, self._xp.result_type(a, b)
+    wide = (xp.astype(x, xp.float64, copy=False) for x in xp.broadcast_arrays(a, b))
+    return xp.astype(xp.divide(*wide), dtype, copy=False)
+
+
+def _arange(self: ReproducibleNamespace, *limits: Any, dtype: Any = None, **more: Any) -> Array:
+    if not all(isinstance(limit, int) for limit in limits):
+        raise ConfigurationError(f"xp.arange{limits} has no reproducible definition: give whole numbers and scale them")
+    return self._xp.arange(*limits, dtype=dtype, **more)
 
 
 DEFINED: dict[str, Callable[..., Array]] = {
     "matmul": _matmul,
     "sum": _sum,
     "mean": _mean,
+    "arange": _arange,
     "divide": _divide,
     "sqrt": _elementwise(functions.square_root),
     "exp": _elementwise(functions.exp, table=True),

@@ -7,6 +7,8 @@ from portable_bp.arrays import Array, Namespace
 MANTISSA = 53  # bits of a float64
 SMALLEST = 2.0**-126
 """Smallest normal float32; below it some libraries flush to zero, so that nothing here depends on such values."""
+FADED = 2.0**-96
+"""Float32 results and states below this are zero: far enough above SMALLEST for a product with a rate or 1 - β."""
 HUGE, TINY, NOTHING = 2.0**500, 2.0**-400, 2.0**-1000
 SHIFT = 2.0**600
 
@@ -54,9 +56,16 @@ def rounded(xp: Namespace, x: Array, unit: Array) -> Array:
     return (x + magic) - magic
 
 
+def least_unit(xp: Namespace, dtype: object) -> float:
+    """Smallest unit that terms are rounded to: a library may take anything smaller for zero."""
+    return 2.0**-960 if dtype == xp.float64 else 2 * SMALLEST
+
+
 def settled(xp: Namespace, y: Array, dtype: object) -> Array:
-    """Round a float64 result to ``dtype`` once; what is then below the normal numbers of float32 is zero."""
-    if dtype == xp.float64:
-        return y
-    y = xp.astype(y, dtype)
-    return xp.where(xp.abs(y) < SMALLEST, xp.zeros_like(y), y)
+    """Round a float64 result to ``dtype`` once; float32 results that have faded are zero."""
+    return y if dtype == xp.float64 else without_faded(xp, xp.astype(y, dtype))
+
+
+def without_faded(xp: Namespace, x: Array) -> Array:
+    """Float32 x with zeros where |x| < 2⁻⁹⁶."""
+    return xp.where(xp.abs(x) < FADED, xp.zeros_like(x), x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portable_bp.arrays import Array, Namespace
-from portable_bp.reproducible.powers import MANTISSA, SMALLEST, bits_for, bound, rounded, settled
+from portable_bp.reproducible.powers import MANTISSA, bits_for, bound, least_unit, rounded, settled
 
 BLOCK = 4096
 """Longest sum of products taken at once; longer ones are cut, and the parts added in order."""
@@ -17,9 +17,10 @@ def matmul(xp: Namespace, a: Array, b: Array) -> Array:
     below 2⁵³ units, and so is every partial sum, in whatever order, with or without fused multiply-add. These products
     are added in a fixed order, smallest first, and rounded once.
 
-    Error, with A and B the largest |a| of the row and |b| of the column: 2⁻²⁴ |a b| + 2⁻³⁷ k A B for float32 (two
-    slices, three products), 2⁻⁵² |a b| + 2⁻⁵⁷ k A B for float64 (three slices, six products). Elements of float32
-    operands below 2⁻¹²⁶ count as 0; a row or column with an infinity or a NaN gives NaN.
+    Error, with A and B the largest |a| of the row and |b| of the column: 2⁻²⁴ |a b| + 2⁻³⁷ k A B + 2⁻¹²⁴ k (A + B) for
+    float32 (two slices, three products; operands are seen to whole multiples of 2⁻¹²⁵), and a result below 2⁻⁹⁶ is 0;
+    2⁻⁵² |a b| + 2⁻⁵⁷ k A B for float64 (three slices, six products), and for k > 4096 also 2⁻⁵³ Σ |part|. A row or
+    column with an infinity, a NaN, or a float64 number above 2¹⁰²⁰ / k gives NaN or infinity.
 
     Source: Ozaki, Ogita, Oishi and Rump, Numer. Algorithms 59 (2012).
     """
@@ -50,11 +51,12 @@ def _over(xp: Namespace, x: Array, top: Array) -> Array:
 def slices(xp: Namespace, x: Array, top: Array, bits: int, count: int) -> list[Array]:
     """Cut x into ``count`` float64 slices of ``bits`` bits, largest first; ``top`` is a power of two above all |x|.
 
-    The unit of a slice is never below 2⁻¹²⁵, so that what a library may flush to zero is zero in every slice.
+    The unit of a slice is never so small that a library may flush multiples of it to zero.
     """
+    least = least_unit(xp, x.dtype)
     unit, rest, parts = top * 2.0**-bits, xp.astype(x, xp.float64, copy=False), []
     for number in range(count):
-        unit = xp.maximum(unit, xp.full_like(unit, 2 * SMALLEST))
+        unit = xp.maximum(unit, xp.full_like(unit, least))
         parts.append(rounded(xp, rest, unit))
         if number + 1 < count:
             rest = rest - parts[-1]  # exact, at most half a unit

@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 
+from portable_bp.reproducible import powers
 from portable_bp.reproducible.products import matmul
-from portable_bp_numpy.exact_products import exact_matmul
+from portable_bp_numpy.reproducible import exact_matmul, without_faded
 
 KINDS = ["plain", "scaled", "sparse", "Fortran order", "transposed view", "tiny", "infinite"]
 
@@ -67,3 +68,9 @@ def test_threads_have_buffers_of_their_own():
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_faded_numbers_are_cleared_as_in_the_portable_version():
+    x = np.asarray([0.0, -0.0, 1.0, -1e-28, 2.0**-96, -(2.0**-97), 1e-40, np.inf, np.nan], dtype=np.float32)
+    assert without_faded(np, x).tobytes() == powers.without_faded(np, x).tobytes()
+    assert without_faded(np, x)[[3, 4, 5, 6]].tolist() == [np.float32(-1e-28), 2.0**-96, 0.0, 0.0]

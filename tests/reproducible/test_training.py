@@ -127,6 +127,40 @@ def test_a_custom_layer_gets_it_for_nothing(spec):
     assert fingerprint(spec) == fingerprint("numpy")
 
 
+def vanishing(case):
+    """Trainings in which numbers fade until float32 can only hold them as subnormals."""
+    noise = np.random.default_rng(0)
+    x, y = noise.normal(size=(20, 6)).astype("float32"), noise.normal(size=(20, 1)).astype("float32")
+    x[:, 3:] = 0
+    small = [bp.Dense(6, 4), bp.ReLU(), bp.Dense(4, 1)]
+    deep = [part for _ in range(18) for part in (bp.Dense(6, 6, weight_init=bp.Normal(0.05)), bp.Sigmoid())]
+    one = [bp.Dense(1, 1, weight_init=bp.Uniform(1e-9), bias_init=bp.Uniform(1e-9))]
+    far, zeros = -np.linspace(84, 88, 8, dtype="float32")[:, None], np.zeros((8, 1), "float32")
+    return {
+        "decoupled decay": (small, bp.HalfMeanSquaredError(), bp.DecoupledWeightDecay(bp.SGD(0.1), 2.0), x, y, 500),
+        "L2": (small, bp.HalfMeanSquaredError(), bp.L2(bp.SGD(0.1), 2.0), x, y, 500),
+        "deep sigmoids, SGD": ([*deep, bp.Dense(6, 1)], bp.BinaryCrossEntropy(), bp.SGD(0.1), x, y > 0, 5),
+        "deep sigmoids, Adam": ([*deep, bp.Dense(6, 1)], bp.BinaryCrossEntropy(), bp.Adam(1e-3), x, y > 0, 5),
+        "saturated logits": (one, bp.BinaryCrossEntropy(), bp.Adam(1e-3), far, zeros, 3),
+    }[case]
+
+
+@pytest.mark.parametrize("spec", ["torch", "jax"])
+@pytest.mark.parametrize(
+    "case", ["decoupled decay", "L2", "deep sigmoids, SGD", "deep sigmoids, Adam", "saturated logits"]
+)
+def test_numbers_that_fade_away_are_zero_at_the_same_step_everywhere(case, spec):
+    pytest.importorskip(spec)
+
+    def fingerprint(place):
+        layers, loss, rule, x, y, epochs = vanishing(case)
+        net = bp.Network(layers, loss, backend=place, arithmetic="reproducible")
+        net.fit(x, y, optimizer=rule, epochs=epochs, batch_size=None)
+        return net.digest()
+
+    assert fingerprint(spec) == fingerprint("numpy")
+
+
 def test_native_arithmetic_does_differ():
     """What the rest is for: the same training in native arithmetic on two libraries."""
     pytest.importorskip("torch")

@@ -1,4 +1,4 @@
-"""The reproducible matrix product of `portable_bp.reproducible.products`, with buffers that are kept.
+"""Faster functions for reproducible arithmetic, above all the matrix product, with buffers that are kept.
 
 Much of the portable version's time on NumPy goes into fresh memory for its intermediate arrays. Here they are written
 into buffers that stay. Slices, products and the order of their addition are the same, and so is every bit.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp.reproducible.powers import MANTISSA, SMALLEST, bits_for, bound
+from portable_bp.reproducible.powers import FADED, MANTISSA, bits_for, bound
 from portable_bp.reproducible.products import BLOCK, matmul
 
 LARGEST = 1 << 20
@@ -65,7 +65,7 @@ def exact_matmul(xp: Any, a: Any, b: Any) -> Any:
     total += np.matmul(high_a, high_b, out=product)
     total *= a_top * 4.0**-bits
     np.multiply(total, b_top, out=result, casting="same_kind")
-    result[np.abs(result) < SMALLEST] = 0.0
+    result[np.abs(result) < FADED] = 0.0
     return result
 
 
@@ -78,3 +78,10 @@ def _slices(role: str, x: Any, top: Any, bits: int) -> tuple[Any, Any]:
     low *= 2.0 ** (bits + 1)
     np.rint(low, out=low)
     return high, low
+
+
+def without_faded(xp: Any, x: Any) -> Any:
+    """Float32 x with zeros where |x| < 2⁻⁹⁶; NumPy's `where` takes three times as long."""
+    cleared = np.array(x)
+    np.copyto(cleared, 0.0, where=np.abs(cleared) < FADED)
+    return cleared
