@@ -17,7 +17,7 @@ EXACT = frozenset(
     """
     abs add all any argmax argmin argsort asarray astype bitwise_and bitwise_invert bitwise_left_shift bitwise_or
     bitwise_right_shift bitwise_xor bool broadcast_arrays broadcast_to ceil clip concat copysign count_nonzero
-    equal expand_dims eye flip float32 float64 floor floor_divide full full_like greater greater_equal inf
+    equal expand_dims eye flip float32 float64 floor full full_like greater greater_equal inf
     int8 int16 int32 int64 isdtype isfinite isinf isnan less less_equal logical_and logical_not logical_or
     logical_xor matrix_transpose max maximum min minimum moveaxis multiply nan negative nonzero not_equal ones ones_like
     permute_dims pi positive repeat reshape result_type roll round searchsorted sign sort squeeze stack subtract take
