@@ -50,7 +50,7 @@ def test_a_difference_is_relative_to_the_largest_element(array, expected):
 
 def test_verification_covers_every_layer_loss_and_optimizer_within_1e_11():
     rows = verify_backends(["numpy"])
-    assert {row["case"].split()[0] for row in rows} == {"layer", "loss", "optimizer"}
+    assert {row["case"].split()[0] for row in rows} == {"layer", "loss", "optimizer", "training"}
     assert all(row["ok"] and row["difference"] == 0 for row in rows)
     assert {row["tolerance"] for row in rows if row["dtype"] == "float64"} == {1e-11}
 
