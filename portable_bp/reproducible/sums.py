@@ -22,14 +22,28 @@ def exact_sum(xp: Namespace, x: Array, *, axis: Any = None, keepdims: bool = Fal
     """
     if not xp.isdtype(x.dtype, "real floating"):
         return xp.sum(x, axis=axis, keepdims=keepdims)
-    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    bits = MANTISSA - 1 - bits_for(prod(x.shape[i] for i in axes))
-    unit = bound(xp, x, axes) * 2.0**-bits
-    least = xp.full_like(unit, least_unit(xp, x.dtype))
-    unit, terms = xp.maximum(unit, least), xp.astype(x, xp.float64, copy=False)
-    coarse = rounded(xp, terms, unit)
-    total = xp.sum(coarse, axis=axes, keepdims=keepdims)
-    if x.dtype == xp.float64:
-        fine = rounded(xp, terms - coarse, xp.maximum(unit * 2.0 ** -(bits + 1), least))
-        total = total + xp.sum(fine, axis=axes, keepdims=keepdims)
-    return settled(xp, total, x.dtype)
+    axes = _axes(axis, x.ndim)
+    kept = [i for i in range(x.ndim) if i not in axes]
+    rows = xp.reshape(xp.permute_dims(x, (*kept, *axes)), (*(x.shape[i] for i in kept), prod(x.shape[i] for i in axes)))
+    total = settled(xp, _row_sums(xp, rows), x.dtype)
+    return xp.reshape(total, tuple(1 if i in axes else n for i, n in enumerate(x.shape))) if keepdims else total
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    given = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return tuple(i % ndim for i in given)
+
+
+def _row_sums(xp: Namespace, rows: Array) -> Array:
+    """Sums along the last axis of ``rows``, float64; of float64 terms twice as many bits are kept."""
+    bits = MANTISSA - 1 - bits_for(rows.shape[-1])
+    unit = bound(xp, rows, -1) * 2.0**-bits
+    least = xp.full_like(unit, least_unit(xp, rows.dtype))
+    unit = xp.maximum(unit, least)
+    double, rows = rows.dtype == xp.float64, xp.astype(rows, xp.float64, copy=False)
+    coarse = rounded(xp, rows, unit)
+    total = xp.sum(coarse, axis=-1)
+    if double:
+        fine_unit = xp.maximum(unit * 2.0 ** -(bits + 1), least)
+        total = total + xp.sum(rounded(xp, rows - coarse, fine_unit), axis=-1)
+    return total
