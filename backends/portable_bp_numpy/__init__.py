@@ -7,8 +7,10 @@ from typing import Any
 import array_api_compat.numpy
 import numpy as np
 
-from portable_bp.backend import Backend
+from portable_bp.backend import Backend, Epoch, Step, T
 from portable_bp.errors import BackendError
+from portable_bp_numpy.lowered import LOWERED
+from portable_bp_numpy.replay import compiled
 from portable_bp_numpy.reproducible import exact_matmul, without_faded
 
 __all__ = ["NumpyBackend"]
@@ -39,6 +41,13 @@ class NumpyBackend(Backend):
 
     def owns(self, array: object) -> bool:
         return isinstance(array, (np.ndarray, np.generic))
+
+    def lower(self, part: T) -> T:
+        return LOWERED.get(type(part), part)
+
+    def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
+        """Record the step once for each form of its arrays, plan where every result goes, and replay the calls."""
+        return compiled(step, super().compile(step))
 
     @property
     def spec(self) -> str:

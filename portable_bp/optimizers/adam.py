@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from portable_bp.arrays import Array, Namespace
-from portable_bp.optimizers.optimizer import Optimizer, OptimizerState, Tree, dtype_of, each, no_updates, root, zeros
+from portable_bp.optimizers.optimizer import Optimizer, OptimizerState, Tree, dtype_of, each, no_updates, zeros
 from portable_bp.optimizers.weight_decay import decay_weights
 from portable_bp.schedules import Hyperparameter, require, value_at
 
@@ -21,10 +20,11 @@ class Adam(Optimizer):
         v ← β₂ v + (1 - β₂) g²
         θ ← θ - η (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)
 
-    ``learning_rate`` η, ``beta1`` β₁, ``beta2`` β₂, ``epsilon`` ε; state m, v, t. The corrections 1 - βᵗ are computed
-    in float64, since at t = 1 most digits of 1 - β₂ are lost in float32.
+    ``learning_rate`` η, ``beta1`` β₁, ``beta2`` β₂, ``epsilon`` ε; state m, v, t. The last line is computed in the
+    paper's cheaper order, θ ← θ - η_t m / (√v + ε_t) with η_t = η √(1 - β₂ᵗ) / (1 - β₁ᵗ) and ε_t = ε √(1 - β₂ᵗ), which
+    is the same number. These two are computed in float64: at t = 1 most digits of 1 - β₂ are lost in float32.
 
-    Source: Kingma and Ba, ICLR 2015, algorithm 1.
+    Source: Kingma and Ba, ICLR 2015, algorithm 1 and the end of section 2.
     """
 
     learning_rate: Hyperparameter = 0.001
@@ -46,12 +46,9 @@ class Adam(Optimizer):
         rate, beta1, beta2 = (value_at(xp, h, state["t"], dtype) for h in (self.learning_rate, self.beta1, self.beta2))
         m = each(lambda m, g: beta1 * m + (1 - beta1) * g, state["m"], grads)
         v = each(lambda v, g: beta2 * v + (1 - beta2) * (g * g), state["v"], grads)
-        c1, c2 = corrections(xp, (beta1, beta2), t, dtype)
-
-        def moved(w: Array, m: Array, v: Array) -> Array:
-            return w - rate * xp.divide(xp.divide(m, c1), root(xp, xp.divide(v, c2), self.epsilon))
-
-        return each(moved, params, m, v), {"t": t, "m": m, "v": v}
+        rate_t, epsilon_t = corrected(xp, rate, self.epsilon, (beta1, beta2), t, dtype)
+        new = each(lambda w, m, v: w - rate_t * xp.divide(m, xp.sqrt(v) + epsilon_t), params, m, v)
+        return new, {"t": t, "m": m, "v": v}
 
 
 @dataclass(frozen=True)
@@ -87,10 +84,15 @@ class AdamW(Optimizer):
         return decay_weights(moved, params, rate * decay), new_state
 
 
-def corrections(xp: Namespace, betas: Sequence[Any], t: Array, dtype: Any) -> list[Array]:
-    """1 - βᵗ for each β, which undoes the start of an average at 0; computed in float64, given in ``dtype``."""
+def corrected(
+    xp: Namespace, rate: Any, epsilon: float, betas: tuple[Any, Any], t: Array, dtype: Any
+) -> tuple[Array, Array]:
+    """η √(1 - β₂ᵗ) / (1 - β₁ᵗ) and ε √(1 - β₂ᵗ), which undo the start of both averages at 0; given in ``dtype``."""
     exponent = xp.astype(t, xp.float64)
-    bases = [xp.astype(b, xp.float64) if hasattr(b, "dtype") else xp.full_like(exponent, b) for b in betas]
-    together = xp.stack(xp.broadcast_arrays(*bases, exponent))  # one call for all: each is some dozens of operations
-    found = xp.astype(1 - xp.pow(together[:-1, ...], together[-1, ...]), dtype)
-    return [found[i, ...] for i in range(len(betas))]
+    rate, *bases = (
+        xp.astype(h, xp.float64) if hasattr(h, "dtype") else xp.full_like(exponent, h) for h in (rate, *betas)
+    )
+    together = xp.stack(xp.broadcast_arrays(*bases, exponent))  # one call for both: each is some dozens of operations
+    c = 1 - xp.pow(together[:-1, ...], together[-1, ...])
+    root = xp.sqrt(c[1, ...])
+    return xp.astype(xp.divide(rate * root, c[0, ...]), dtype), xp.astype(epsilon * root, dtype)

@@ -1,0 +1,47 @@
+"""How NumPy's functions are called so that the result goes into an array that is already there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from portable_bp_numpy.recording import astype
+
+Call = Callable[[], Any]
+
+REDUCTIONS: dict[Any, np.ufunc] = {
+    np.sum: np.add,
+    np.prod: np.multiply,
+    np.max: np.maximum,
+    np.min: np.minimum,
+    np.all: np.logical_and,
+    np.any: np.logical_or,
+}
+
+
+def calls_into(out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
+    """Calls that leave ``function(*args, **kwargs)`` in ``out``, with the same bits."""
+    if isinstance(function, np.ufunc):
+        return [partial(function, *args, out=out)]
+    if function in REDUCTIONS and len(args) == 1 and set(kwargs) <= {"axis", "keepdims"}:
+        reduce = REDUCTIONS[function].reduce
+        return [partial(reduce, args[0], kwargs.get("axis"), None, out, bool(kwargs.get("keepdims", False)))]
+    if function in WRITERS and not kwargs:
+        return WRITERS[function](out, *args)
+    if function in (np.concatenate, np.stack):
+        return [partial(function, *args, out=out, **kwargs)]
+    return [lambda: np.copyto(out, function(*args, **kwargs))]
+
+
+def _where(out: Any, condition: Any, x: Any, y: Any) -> list[Call]:
+    return [partial(np.copyto, out, y), partial(np.copyto, out, x, where=condition)]
+
+
+def _astype(out: Any, x: Any, dtype: Any) -> list[Call]:
+    return [partial(np.copyto, out, x, "unsafe")]
+
+
+WRITERS: dict[Any, Callable[..., list[Call]]] = {np.where: _where, astype: _astype}

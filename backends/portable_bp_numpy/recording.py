@@ -1,0 +1,185 @@
+"""One run of a pure step, recorded: which functions it calls, on which arrays.
+
+A step has no branch on a value and writes nothing in place, so the list of its operations is the same for all arrays of
+the same shapes. The step is run once on arrays that remember what they were computed from; NumPy hands every function
+over to them (NEP 13, ``__array_ufunc__``; NEP 18, ``__array_function__``), so layers, losses and optimizers of any
+origin are recorded as they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Never
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+SHAPE_ONLY = frozenset({np.zeros_like, np.ones_like, np.empty_like, np.shape, np.ndim, np.size, np.result_type})
+"""Functions whose result doesn't depend on the elements: their results are constants of the recording."""
+
+
+class NotRecordable(Exception):
+    """The step does something that a recording can't hold, such as a branch on a value."""
+
+
+class Tape:
+    """The operations of one run in order; an operation that comes again with the same arguments is taken once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Recorded] = []
+        self._known: dict[Any, Any] = {}
+
+    def record(self, function: Callable[..., Any], args: Any, kwargs: Any = None) -> Any:
+        """Call a function with recorded arrays among its arguments; give its result, recorded."""
+        key = (function, _key(args), _key(kwargs or {}))
+        if key not in self._known:
+            self._known[key] = self._called(function, args, kwargs or {})
+        return self._known[key]
+
+    def _called(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        result = function(*values(args), **values(kwargs))
+        if type(result) not in (tuple, list):
+            return self._recorded(result, function, args, kwargs)
+        parts = (
+            self._recorded(part, partial(_item, function, i), args, kwargs) for i, part in enumerate(result)
+        )
+        return type(result)(parts)
+
+    def _recorded(self, value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Recorded:
+        if not isinstance(value, (np.ndarray, np.generic)):
+            raise NotRecordable(f"{function} gives {type(value).__name__}")
+        self.nodes.append(Recorded(self, value, function, args, kwargs))
+        return self.nodes[-1]
+
+
+class Recorded(NDArrayOperatorsMixin):
+    """Stands for an array while a step is recorded: its value in this run, and the call that gave it.
+
+    ``function`` is None for an array that the step was given. ``base`` is the array whose memory this one looks at,
+    None where it has memory of its own.
+    """
+
+    def __init__(self, tape: Tape, value: Any, function: Any = None, args: Any = (), kwargs: Any = None) -> None:
+        self.tape, self.value = tape, np.asarray(value)
+        self.function, self.args, self.kwargs = function, args, kwargs or {}
+        self.inputs = [x for x in flattened((args, self.kwargs)) if isinstance(x, Recorded)]
+        shared = (x for x in self.inputs if np.may_share_memory(self.value, x.value))
+        self.base: Recorded | None = next(shared, None)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.value.shape
+
+    @property
+    def dtype(self) -> Any:
+        """Dtype of the array."""
+        return self.value.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.value.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.value.size
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each element is computed from the elements at its place, so that it may take an input's memory."""
+        return isinstance(self.function, np.ufunc) and self.function.signature is None
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method != "__call__" or kwargs or ufunc.nout != 1:
+            raise NotRecordable(f"{ufunc.__name__}.{method} with {sorted(kwargs)}")
+        return self.tape.record(ufunc, _constants_prepared(ufunc, inputs))
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        constant = function is np.full_like and not isinstance(args[1], Recorded)
+        if constant or function in SHAPE_ONLY:
+            return function(*values(args), **values(kwargs))
+        return self.tape.record(function, args, kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.tape.record(_getitem, (self, key))
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """As `numpy.ndarray.astype`."""
+        return self if not copy and self.dtype == dtype else self.tape.record(astype, (self, np.dtype(dtype)))
+
+    def _refuse(self, *_: Any) -> Never:
+        raise NotRecordable("the step asks for an array's value")
+
+    __array__ = __bool__ = __float__ = __int__ = __index__ = __iter__ = _refuse
+    __hash__ = object.__hash__
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """The array converted."""
+    return x.astype(dtype)
+
+
+def _getitem(array: Any, key: Any) -> Any:
+    return array[key]
+
+
+def _item(function: Callable[..., Any], number: int, *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)[number]
+
+
+def _constants_prepared(ufunc: np.ufunc, inputs: Any) -> list[Any]:
+    """Constants as they are cheapest to call with: in the dtype in which they are used, and zeros as a single 0."""
+    if ufunc.signature is not None:
+        return list(inputs)
+    number = (bool, int, float)
+    dtypes = ufunc.resolve_dtypes((*(type(x) if type(x) in number else x.dtype for x in inputs), None))
+    ready = [np.asarray(x, dtype) if type(x) in number else x for x, dtype in zip(inputs, dtypes, strict=False)]
+    shape = np.broadcast_shapes(*(x.shape for x in ready))
+    for i, x in enumerate(ready):
+        others = [other.shape for k, other in enumerate(ready) if k != i]
+        if not isinstance(x, Recorded) and np.broadcast_shapes(*others) == shape:
+            ready[i] = _single(x)
+    return ready
+
+
+def _single(constant: Any) -> Any:
+    """An array of one number everywhere as that number, of shape (); any other as it is."""
+    first = constant.reshape(-1)[:1]
+    return first.reshape(()).copy() if first.size and np.all(constant == first) else constant
+
+
+def _key(arguments: Any) -> Any:
+    """Something hashable, equal where the arguments are equal."""
+    if isinstance(arguments, dict):
+        return tuple((name, _key(argument)) for name, argument in sorted(arguments.items()))
+    if isinstance(arguments, (list, tuple)):
+        return tuple(map(_key, arguments))
+    if isinstance(arguments, (np.ndarray, np.generic)):
+        return arguments.dtype, arguments.shape, arguments.tobytes()
+    return repr(arguments) if isinstance(arguments, slice) else arguments
+
+
+def flattened(tree: Any) -> Iterator[Any]:
+    """Everything in nested lists, tuples and dicts."""
+    if isinstance(tree, (list, tuple, dict)):
+        for branch in tree.values() if isinstance(tree, dict) else tree:
+            yield from flattened(branch)
+    else:
+        yield tree
+
+
+def replaced(new: Callable[[Any], Any], tree: Any) -> Any:
+    """The tree of lists, tuples and dicts with ``new(leaf)`` for every leaf."""
+    if isinstance(tree, dict):
+        return {name: replaced(new, branch) for name, branch in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(replaced(new, branch) for branch in tree)
+    return new(tree)
+
+
+def values(tree: Any) -> Any:
+    """The tree with the value for every recorded array."""
+    return replaced(lambda leaf: leaf.value if isinstance(leaf, Recorded) else leaf, tree)
