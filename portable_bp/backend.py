@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final
 
 from portable_bp.arrays import Array, HostArray, Namespace
 from portable_bp.errors import BackendError
@@ -18,7 +18,8 @@ ENTRY_POINT_GROUP = "portable_bp.backends"
 State = dict[str, Any]
 Batch = tuple[Array, ...]
 Step = Callable[[State, Batch], tuple[State, Array]]
-Epoch = Callable[[State, Batch, Array], tuple[State, Array]]
+Order: TypeAlias = "Array | int"
+Epoch = Callable[[State, Batch, Order], tuple[State, Array]]
 T = TypeVar("T")
 
 
@@ -73,17 +74,19 @@ class Backend(ABC):
         """Turn one pure training step into one call that runs many of them.
 
         ``epoch(state, data, order) -> (state, losses)``: for each row of ``order``, integers of shape (steps, batch),
-        the rows of every array in ``data`` are gathered and given to ``step``; ``losses`` has shape (steps, ...).
-        The state given in stays what it was. ``as_written`` forbids a compiler to change the arithmetic: no fused
+        the rows of every array in ``data`` are gathered and given to ``step``; a number instead of an array is a number
+        of steps, each on all of ``data`` as it lies. ``losses`` has shape (steps, ...). The state given in stays what
+        it was. ``as_written`` forbids a compiler to change the arithmetic: no fused
         a·b + c, no product with a reciprocal for a quotient, no constants put together.
         """
         xp = self.xp
 
-        def epoch(state: State, data: Batch, order: Array) -> tuple[State, Array]:
-            losses = []
-            for i in range(order.shape[0]):
-                rows = order[i, ...]
-                state, loss = step(state, tuple(xp.take(array, rows, axis=0) for array in data))
+        def epoch(state: State, data: Batch, order: Order) -> tuple[State, Array]:
+            losses, batch = [], data
+            for i in range(order if isinstance(order, int) else order.shape[0]):
+                if not isinstance(order, int):
+                    batch = tuple(xp.take(array, order[i, ...], axis=0) for array in data)
+                state, loss = step(state, batch)
                 losses.append(loss)
             return state, xp.stack(losses)
 

@@ -19,6 +19,8 @@ class Callback:
 
     needs: tuple[str, ...] = ()
     """Columns of the history that it reads; `fit` refuses it where they aren't measured."""
+    only_reads_rows: bool = False
+    """Whether it neither looks at the network nor stops the training; tiny epochs may then run many at once."""
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
         """Do something before the first of at most ``epochs`` epochs."""
@@ -70,6 +72,8 @@ class EarlyStopping(Callback):
 class ProgressBar(Callback):
     """A bar with the last row's figures and the time left, on a terminal."""
 
+    only_reads_rows = True
+
     def on_fit_begin(self, net: Network, epochs: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -95,6 +99,8 @@ class ProgressBar(Callback):
 
 class PrintRows(Callback):
     """A plain line after every ``every``-th epoch."""
+
+    only_reads_rows = True
 
     def __init__(self, every: int = 1, file: TextIO | None = None) -> None:
         self.every = whole_number("PrintRows got every", every, 1)

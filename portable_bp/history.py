@@ -12,6 +12,7 @@ from portable_bp.errors import ConfigurationError
 from portable_bp.writing import write_whole
 
 Row = dict[str, float]
+Columns = dict[str, list[float]]
 
 
 class History:
@@ -24,16 +25,22 @@ class History:
     """
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.columns: Columns = {}
+        """All columns by name."""
 
     def append(self, row: Row) -> None:
         """Add an epoch's row."""
-        self.rows.append(row)
+        self.extend({name: [number] for name, number in row.items()})
+
+    def extend(self, new: Columns) -> None:
+        """Add the columns of further epochs."""
+        for name, numbers in new.items():
+            self.columns.setdefault(name, []).extend(numbers)
 
     @property
-    def columns(self) -> dict[str, list[float]]:
-        """All columns by name."""
-        return {name: [row[name] for row in self.rows] for name in (self.rows[0] if self.rows else {})}
+    def rows(self) -> list[Row]:
+        """All rows, one an epoch."""
+        return list(rows_of(self.columns))
 
     def __getitem__(self, name: str) -> list[float]:
         try:
@@ -43,17 +50,17 @@ class History:
             raise ConfigurationError(f"history has no column {name!r}; it has {has}") from None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(next(iter(self.columns.values()), ()))
 
     def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
+        return rows_of(self.columns)
 
     def to_csv(self, path: str | Path) -> None:
         """Write the columns as CSV with a header; numbers in full precision; FileError where it can't be written."""
         text = StringIO(newline="")
         writer = csv.DictWriter(text, fieldnames=list(self.columns))
         writer.writeheader()
-        writer.writerows(self.rows)
+        writer.writerows(self)
         write_whole(Path(path), text.getvalue().encode())
 
     def to_dataframe(self) -> Any:
@@ -62,7 +69,13 @@ class History:
             import pandas
         except ImportError as error:
             raise ConfigurationError("to_dataframe() needs pandas: pip install 'portable-bp[table]'") from error
-        return pandas.DataFrame(self.rows)
+        return pandas.DataFrame(self.columns)
 
     def __repr__(self) -> str:
         return f"<history of {len(self)} epochs: {', '.join(self.columns)}>"
+
+
+def rows_of(columns: Columns) -> Iterator[Row]:
+    """The columns' rows, one an epoch."""
+    for numbers in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, numbers, strict=True))

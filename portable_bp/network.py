@@ -17,7 +17,7 @@ from portable_bp.backpropagation import Model, training_step
 from portable_bp.callbacks import Callback, ProgressBar, checked
 from portable_bp.digest import digest
 from portable_bp.errors import ConfigurationError, DataError
-from portable_bp.history import History
+from portable_bp.history import History, rows_of
 from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
@@ -185,11 +185,12 @@ class Network:
             for callback in callbacks:
                 stack.callback(callback.on_fit_end, self)
                 callback.on_fit_begin(self, epochs)
-            for state, row in run.epochs(epoch, self._state, self.epoch + 1):
-                self._state, self.epoch = state, int(row["epoch"])
-                history.append(row)
-                stop = [callback.on_epoch_end(self, row) for callback in callbacks]
-                if any(stop) or len(history) == epochs:
+            at_once = run.at_once if all(callback.only_reads_rows for callback in callbacks) else 1
+            numbers = range(self.epoch + 1, self.epoch + 1 + epochs)
+            for state, columns in run.epochs(epoch, self._state, numbers, at_once):
+                self._state, self.epoch = state, int(columns["epoch"][-1])
+                history.extend(columns)
+                if callbacks and any([called.on_epoch_end(self, row) for row in rows_of(columns) for called in callbacks]):
                     break
         return history
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
-from math import isfinite
+from math import isfinite, prod
 from time import perf_counter
 from typing import Literal
 
 from portable_bp.arguments import whole_number
 from portable_bp.arrays import Array, Namespace
-from portable_bp.backend import Backend, Batch, Epoch, State
+from portable_bp.backend import Backend, Batch, Epoch, Order, State
 from portable_bp.backpropagation import Model
 from portable_bp.errors import NonFiniteError
-from portable_bp.history import Row
+from portable_bp.history import Columns
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.streams import Stream
 
+STEPS_AT_ONCE = 8192
+NUMBERS_AT_ONCE = 2**22
+"""Limits of epochs run in one call, in steps and in numbers read by them: some hundredths of a second for one call."""
 EVALUATED_AT_ONCE = 8192
 """Rows of one forward pass in an evaluation: some tens of MB for MNIST, so that large sets don't exhaust a GPU."""
 
@@ -45,18 +47,16 @@ class Batches:
         full, rest = divmod(self.n, self.size)
         return [self.size] * full + [rest] * (rest > 0)
 
-    @property
-    def shuffled(self) -> bool:
-        """Whether the order changes from epoch to epoch; a batch that is the whole set has no order."""
-        return self.shuffle and self.size < self.n
-
-    def orders(self, backend: Backend, seed: int, epoch: int) -> list[Array]:
+    def orders(self, backend: Backend, seed: int, epoch: int) -> list[Order]:
         """Row numbers of an epoch's batches, int64: (steps, size), and (1, rest) where a rest remains.
 
-        A shuffled order is drawn on the host from (seed, "order", epoch), so it is the same on every backend.
+        A batch that is the whole set is just the number 1, of steps. A shuffled order is drawn on the host from
+        (seed, "order", epoch), so it is the same on every backend.
         """
         xp, cut = backend.xp, self.n - self.n % self.size
-        if self.shuffled:
+        if self.size == self.n:
+            return [1]
+        if self.shuffle:
             order = backend.asarray(Stream(seed, "order", step=epoch).permutation(self.n))
         else:
             order = xp.arange(self.n, dtype=xp.int64)
@@ -90,21 +90,39 @@ class Run:
     """Sets to measure after each epoch, by the first word of their columns."""
     accuracy: bool
 
-    def epochs(self, epoch: Epoch, state: State, first: int) -> Iterator[tuple[State, Row]]:
-        """Train without end: after each epoch yield the state and the epoch's row of the history.
+    @property
+    def at_once(self) -> int:
+        """Number of epochs that may run in one call of the compiled epoch: many, where each is one small step.
+
+        The call itself and the reading of its losses would else take longer than the step.
+        """
+        if self.batches.size < self.batches.n or self.measured:
+            return 1
+        return min(STEPS_AT_ONCE, max(1, NUMBERS_AT_ONCE // prod(self.data[0].shape)))
+
+    def epochs(
+        self, epoch: Epoch, state: State, numbers: range, at_once: int = 1
+    ) -> Iterator[tuple[State, Columns]]:
+        """Train the epochs of these ``numbers``; after ``at_once`` of them yield the state and their columns.
 
         Raises NonFiniteError where a batch's loss was not finite; the state yielded last is then the last good one.
         """
-        orders: list[Array] = []
-        for number in count(first):
+        orders: list[Order] = []
+        for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
             started = perf_counter()
-            if self.batches.shuffled or not orders:
-                orders = self.batches.orders(self.backend, self.model.seed, number)
-            state, losses = self._train(epoch, state, orders)
-            row = self._read(number, state["params"], losses)
-            yield state, {**row, "seconds": perf_counter() - started}
+            if self.batches.shuffle or not orders:
+                orders = self.batches.orders(self.backend, self.model.seed, some.start)
+            after, losses = self._train(epoch, state, [len(some)] if len(some) > 1 else orders)
+            try:
+                columns = self._read(some, after["params"], losses)
+            except NonFiniteError:
+                if len(some) > 1:
+                    yield from self.epochs(epoch, state, some)  # one by one, to find the last good one
+                raise
+            state, seconds = after, (perf_counter() - started) / len(some)
+            yield state, {**columns, "seconds": [seconds] * len(some)}
 
-    def _train(self, epoch: Epoch, state: State, orders: list[Array]) -> tuple[State, list[Array]]:
+    def _train(self, epoch: Epoch, state: State, orders: list[Order]) -> tuple[State, list[Array]]:
         losses = []
         for order in orders:
             state, values = epoch(state, self.data, order)
@@ -122,27 +140,35 @@ class Run:
         """Names of a row's entries."""
         return ["epoch", "loss", *(name for name, _ in self.measures), "seconds"]
 
-    def _read(self, number: int, params: Tree, losses: list[Array]) -> Row:
-        """Read everything that the epoch measured from the device, in one transfer."""
+    def _read(self, epochs: range, params: Tree, losses: list[Array]) -> Columns:
+        """Read everything that these epochs measured from the device, in one transfer."""
         values = [*losses, _finite(self.backend.xp, params, losses[0])]
         for data in self.measured.values():
             values += measure(self.backend, self.model, params, data, accuracy=self.accuracy)
-        numbers = [float(value) for value in self.backend.to_numpy(self.backend.xp.concat(values))]
-        steps = len(self.batches.sizes)
-        means = {name: total / n for (name, n), total in zip(self.measures, numbers[steps + 1 :], strict=True)}
-        self._require_finite(number, numbers[:steps], numbers[steps], means)
-        return {"epoch": number, "loss": self._mean_loss(numbers[:steps]), **means}
+        numbers = self.backend.to_numpy(self.backend.xp.concat(values)).tolist()
+        steps = len(numbers) - 1 - len(self.measures)
+        share, *totals = numbers[steps:]
+        means = {name: total / n for (name, n), total in zip(self.measures, totals, strict=True)}
+        self._require_finite(epochs, numbers[:steps], share, means)
+        measured = {name: [mean] for name, mean in means.items()}
+        return {"epoch": list(epochs), "loss": self._mean_losses(numbers[:steps]), **measured}
 
-    def _mean_loss(self, losses: list[float]) -> float:
-        """Mean per example of the batches' losses."""
-        if self.model.loss.averages:
-            losses = [loss * size for loss, size in zip(losses, self.batches.sizes, strict=True)]
-        return sum(losses) / self.batches.n
+    def _mean_losses(self, losses: list[float]) -> list[float]:
+        """Mean per example of the batches' losses: of one epoch, or of several of one step each."""
+        n, averages, sizes = self.batches.n, self.model.loss.averages, self.batches.sizes
+        if len(sizes) == 1:
+            return losses if averages else [loss / n for loss in losses]
+        totals = [loss * size for loss, size in zip(losses, sizes, strict=True)] if averages else losses
+        return [sum(totals) / n]
 
-    def _require_finite(self, number: int, losses: list[float], params: float, means: dict[str, float]) -> None:
+    def _require_finite(self, epochs: range, losses: list[float], share: float, means: dict[str, float]) -> None:
+        """Refuse numbers that are not finite; ``share`` is the share of the parameters that are."""
+        if share == 1.0 and isfinite(sum(losses, sum(means.values()))):
+            return
+        number = epochs.start
         steps = {f"the loss of step {i} in epoch {number}": loss for i, loss in enumerate(losses, start=1)}
         measured = {f"{name.replace('_', ' ')} after epoch {number}": value for name, value in means.items()}
-        weights = {f"the share of finite parameters after epoch {number}": params} if params < 1.0 else {}
+        weights = {f"the share of finite parameters after epoch {number}": share} if share < 1.0 else {}
         bad = [(what, value) for what, value in {**steps, **measured}.items() if not isfinite(value)]
         for what, value in [*bad, *weights.items()]:
             raise NonFiniteError(

@@ -86,12 +86,22 @@ class JaxBackend(Backend):
 
         def epoch(state: State, data: Batch, order: Any) -> tuple[State, Any]:
             def scanned(state: State, rows: Any) -> tuple[State, Any]:
-                return step(state, tuple(jax.numpy.take(array, rows, axis=0) for array in data))
+                # The order's numbers are row numbers; "fill" would compare each of them with the bounds.
+                return step(state, tuple(jax.numpy.take(array, rows, axis=0, mode="clip") for array in data))
 
             final, losses = jax.lax.scan(scanned, state, order)
             return final, losses
 
-        return jax.jit(epoch, compiler_options=AS_WRITTEN if as_written else None)  # type: ignore[no-any-return]
+        def whole(state: State, data: Batch, steps: int) -> tuple[State, Any]:
+            final, losses = jax.lax.scan(lambda state, _: step(state, data), state, None, length=steps)
+            return final, losses
+
+        # Where arrays lie is said, or a second call with the first one's results would compile once more.
+        here = jax.sharding.SingleDeviceSharding(self._device)
+        options = {"out_shardings": here, "compiler_options": AS_WRITTEN if as_written else None}
+        by_rows = jax.jit(epoch, in_shardings=here, **options)
+        by_number = jax.jit(whole, in_shardings=(here, here), static_argnums=2, **options)
+        return lambda state, data, order: (by_number if isinstance(order, int) else by_rows)(state, data, order)
 
     @classmethod
     def devices(cls) -> list[str]:

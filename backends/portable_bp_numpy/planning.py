@@ -12,6 +12,8 @@ import numpy as np
 from portable_bp_numpy.calls import Call, calls_into
 from portable_bp_numpy.recording import NotRecordable, Recorded, replaced
 
+SMALL = 4096
+"""Up to so many elements NumPy takes an array faster than a single number, which it must first stretch to the shape."""
 Places = dict[Recorded, Any]
 """Where the recorded arrays lie."""
 
@@ -64,14 +66,16 @@ class Plan:
         return calls + self._copies({leaf: new for leaf, new in ends.items() if in_place.get(new) is not leaf})
 
     def _copies(self, ends: Mapping[Recorded, Any]) -> list[Call]:
-        """Copies of results to their leaves; by way of other memory, as one leaf's successor may be another leaf."""
-        first, second = [], []
+        """Copies of results to their leaves; those that are other leaves are saved before anything is overwritten."""
+        saved, copied = [], []
         for leaf, new in ends.items():
-            source, place = self.places[new] if isinstance(new, Recorded) else new, self.places[leaf]
-            between = np.empty_like(place)
-            first.append(partial(np.copyto, between, source))
-            second.append(partial(np.copyto, place, between))
-        return first + second
+            source = self.places[new] if isinstance(new, Recorded) else new
+            if isinstance(new, Recorded) and owner(new).function is None:
+                between = np.empty_like(source)
+                saved.append(partial(np.copyto, between, source))
+                source = between
+            copied.append(partial(np.copyto, self.places[leaf], source))
+        return saved + copied
 
     def _operation(self, number: int, node: Recorded, last: Mapping[Recorded, int]) -> list[Call]:
         args, kwargs = (
@@ -83,6 +87,8 @@ class Plan:
             return []
         ending = [x for x in dict.fromkeys(map(owner, node.inputs)) if last[x] == number and self._is_free(x)]
         out = self._place(node, ending)
+        if node.elementwise and out.size <= SMALL:
+            args = [arg if isinstance(x, Recorded) else np.full(out.shape, arg) for x, arg in zip(node.args, args, strict=True)]
         for x in ending:
             self._pooled.discard(x)
             self.pool.give_back(self.places[x])
@@ -115,7 +121,7 @@ class Plan:
         """Whether the result may take the memory of an argument that nobody reads later."""
         place = self.places[old]
         whole = all(x is old for x in node.inputs if owner(x) is old)
-        return node.elementwise and whole and place.shape == shape and place.dtype == node.dtype
+        return node.elementwise and whole and place.shape == shape and place.dtype == node.dtype and place.size > 1
 
 
 def owner(node: Recorded) -> Recorded:
@@ -153,7 +159,7 @@ def writable_in_place(
         if not isinstance(new, Recorded) or new in found or new.base is not None or new not in numbers:
             continue
         reads = [x for x in new.inputs if owner(x) is leaf]
-        own = new.elementwise and all(x is leaf for x in reads) and leaf.shape == new.shape
+        own = new.elementwise and all(x is leaf for x in reads) and leaf.shape == new.shape and leaf.size > 1
         if leaf.dtype == new.dtype and last.get(leaf, -1) <= numbers[new] and (own or not reads):
             found[new] = leaf
     return found

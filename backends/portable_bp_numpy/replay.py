@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp.backend import Batch, Epoch, State, Step
+from portable_bp.backend import Batch, Epoch, Order, State, Step
 from portable_bp_numpy.calls import Call
 from portable_bp_numpy.chains import Joined, Path, chains
 from portable_bp_numpy.planning import Places, Plan, Pool, needed
@@ -20,11 +20,12 @@ def compiled(step: Step, plain: Epoch) -> Epoch:
     """Give an epoch that replays a recording of ``step``; where the step can't be recorded, the ``plain`` epoch."""
     recordings: dict[Any, Epoch] = {}
 
-    def epoch(state: State, data: Batch, order: Any) -> tuple[State, Any]:
+    def epoch(state: State, data: Batch, order: Order) -> tuple[State, Any]:
         form = _form(state, data, order)
         if form not in recordings:
             try:
-                recordings[form] = Replayed(step, state, tuple(array[order[0]] for array in data))
+                first = data if isinstance(order, int) else tuple(array[order[0]] for array in data)
+                recordings[form] = Replayed(step, state, first)
             except Exception:  # a branch on a value; or an error of the step's own, which the plain loop will raise
                 recordings[form] = plain
         return recordings[form](state, data, order)
@@ -32,10 +33,11 @@ def compiled(step: Step, plain: Epoch) -> Epoch:
     return epoch
 
 
-def _form(state: State, data: Batch, order: Any) -> Any:
+def _form(state: State, data: Batch, order: Order) -> Any:
     """What a recording depends on: paths, dtypes and shapes of the state's and a batch's arrays."""
     leaves = tuple((path, array.dtype, array.shape) for path, array in leaves_of(state))
-    return leaves, tuple((array.dtype, array.shape[1:]) for array in data), order.shape[1]
+    batch = len(data[0]) if isinstance(order, int) else order.shape[1]
+    return leaves, tuple((array.dtype, array.shape[1:]) for array in data), batch
 
 
 class Replayed:
@@ -55,22 +57,24 @@ class Replayed:
         self._batch = [places[x] for x in rows]
         self._loss = places[loss]
 
-    def __call__(self, state: State, data: Batch, order: Any) -> tuple[State, Any]:
-        """Run a step for each row of ``order``."""
+    def __call__(self, state: State, data: Batch, order: Order) -> tuple[State, Any]:
+        """Run a step for each row of ``order``, or that number of steps on all of the data."""
         for path, array in leaves_of(state):
             np.copyto(self._state[path], array)
-        losses = np.empty((order.shape[0], *self._loss.shape), self._loss.dtype)
+        steps = order if isinstance(order, int) else len(order)
+        losses = np.empty((steps, *self._loss.shape), self._loss.dtype)
         self._run(data, order, losses)
         return rebuilt(state, lambda path, _: self._state[path].copy()), losses
 
-    def _run(self, data: Batch, order: Any, losses: Any) -> None:
-        calls, loss = self._calls, self._loss
-        gathered = list(zip(data, self._batch, strict=True))
-        always_the_same = bool((order == order[:1]).all())
+    def _run(self, data: Batch, order: Order, losses: Any) -> None:
+        calls, loss, gathered = self._calls, self._loss, list(zip(data, self._batch, strict=True))
+        if isinstance(order, int):
+            for array, place in gathered:
+                np.copyto(place, array)
+            gathered, order = [], range(order)
         for i, rows in enumerate(order):
-            if i == 0 or not always_the_same:
-                for array, place in gathered:
-                    array.take(rows, 0, place, "clip")  # "raise" would copy by way of a buffer
+            for array, place in gathered:
+                array.take(rows, 0, place, "clip")  # "raise" would copy by way of a buffer
             for call in calls:
                 call()
             losses[i] = loss

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from portable_bp.arrays import HostArray
-from portable_bp.backend import Backend, get_backend
+from portable_bp.backend import Backend, Order, get_backend
 from portable_bp.backpropagation import training_step
 from portable_bp.checking.differences import named
 from portable_bp.datasets import mnist, one_hot, xor
@@ -74,10 +75,15 @@ class Training:
             state = net.start(self.optimizer)
             run = place.compile(training_step(place.xp, net.model, self.optimizer))
             for epoch in range(1, self.epochs + 1):
-                for order in batches.orders(place, net.seed, epoch):
-                    for i in range(order.shape[0]):
-                        state, _ = run(state, data, order[i : i + 1, ...])
-                        yield _on_host(place, state)
+                for order in _one_by_one(batches.orders(place, net.seed, epoch)):
+                    state, _ = run(state, data, order)
+                    yield _on_host(place, state)
+
+
+def _one_by_one(orders: Iterable[Order]) -> Iterator[Order]:
+    """Orders of one step each."""
+    for order in orders:
+        yield from repeat(1, order) if isinstance(order, int) else (order[i : i + 1, ...] for i in range(order.shape[0]))
 
 
 def _on_host(backend: Backend, state: dict[str, Any]) -> dict[str, HostArray]:
