@@ -4,12 +4,12 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
 
-import array_api_compat.numpy
 import numpy as np
 
 from portable_bp.backend import Backend, Epoch, Step, T
 from portable_bp.errors import BackendError
 from portable_bp_numpy.lowered import LOWERED
+from portable_bp_numpy.namespace import Namespace
 from portable_bp_numpy.replay import compiled
 from portable_bp_numpy.reproducible import exact_matmul, without_faded
 
@@ -27,7 +27,7 @@ class NumpyBackend(Backend):
     def __init__(self, device: str | None = None) -> None:
         if device not in (None, "cpu"):
             raise BackendError(f"backend 'numpy' has no device {device!r}: it runs on the CPU only; write 'numpy'")
-        self.xp = array_api_compat.numpy
+        self.xp = Namespace()
 
     def asarray(self, host: Any) -> Any:
         return np.array(host)

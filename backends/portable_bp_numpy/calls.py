@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from portable_bp_numpy.recording import astype
+from portable_bp_numpy.reproducible import product
 
 Call = Callable[[], Any]
 
@@ -35,7 +36,7 @@ def calls_into(out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
         return [partial(reduce, args[0], kwargs.get("axis"), None, out, bool(kwargs.get("keepdims", False)))]
     if function in WRITERS and not kwargs:
         return WRITERS[function](out, *args)
-    if function in (np.concatenate, np.stack):
+    if function in (np.concatenate, np.stack, np.take):
         return [partial(function, *args, out=out, **kwargs)]
     return [lambda: np.copyto(out, function(*args, **kwargs))]
 
@@ -53,4 +54,8 @@ def _astype(out: Any, x: Any, dtype: Any) -> list[Call]:
     return [partial(np.copyto, out, x, "unsafe")]
 
 
-WRITERS: dict[Any, Callable[..., list[Call]]] = {np.where: _where, astype: _astype}
+def _exact(out: Any, a: Any, b: Any) -> list[Call]:
+    return [partial(product, a, b, out)]
+
+
+WRITERS: dict[Any, Callable[..., list[Call]]] = {np.where: _where, astype: _astype, product: _exact}

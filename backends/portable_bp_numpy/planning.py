@@ -121,7 +121,7 @@ class Plan:
         """Whether the result may take the memory of an argument that nobody reads later."""
         place = self.places[old]
         whole = all(x is old for x in node.inputs if owner(x) is old)
-        return node.elementwise and whole and place.shape == shape and place.dtype == node.dtype and place.size > 1
+        return node.may_overwrite and whole and place.shape == shape and place.dtype == node.dtype and place.size > 1
 
 
 def owner(node: Recorded) -> Recorded:
@@ -159,7 +159,7 @@ def writable_in_place(
         if not isinstance(new, Recorded) or new in found or new.base is not None or new not in numbers:
             continue
         reads = [x for x in new.inputs if owner(x) is leaf]
-        own = new.elementwise and all(x is leaf for x in reads) and leaf.shape == new.shape and leaf.size > 1
+        own = new.may_overwrite and all(x is leaf for x in reads) and leaf.shape == new.shape and leaf.size > 1
         if leaf.dtype == new.dtype and last.get(leaf, -1) <= numbers[new] and (own or not reads):
             found[new] = leaf
     return found

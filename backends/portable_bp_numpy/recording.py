@@ -89,18 +89,25 @@ class Recorded(NDArrayOperatorsMixin):
 
     @property
     def elementwise(self) -> bool:
-        """Whether each element is computed from the elements at its place, so that it may take an input's memory."""
+        """Whether each element is computed from the elements at its place."""
+        return self.may_overwrite or self.function in (np.where, astype)
+
+    @property
+    def may_overwrite(self) -> bool:
+        """Whether it may be written over one of its arguments: an elementwise function in a single pass."""
         return isinstance(self.function, np.ufunc) and self.function.signature is None
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs or ufunc.nout != 1:
             raise NotRecordable(f"{ufunc.__name__}.{method} with {sorted(kwargs)}")
-        return self.tape.record(ufunc, _constants_prepared(ufunc, inputs))
+        return self.tape.record(ufunc, inputs if ufunc.signature else _prepared(inputs, ufunc.resolve_dtypes))
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         constant = function is np.full_like and not isinstance(args[1], Recorded)
         if constant or function in SHAPE_ONLY:
             return function(*values(args), **values(kwargs))
+        if function is np.where and len(args) == 3:
+            args = _prepared(args, lambda kinds: (np.dtype(bool), *[np.result_type(*values(args[1:]))] * 2))
         return self.tape.record(function, args, kwargs)
 
     def __getitem__(self, key: Any) -> Any:
@@ -130,12 +137,12 @@ def _item(function: Callable[..., Any], number: int, *args: Any, **kwargs: Any) 
     return function(*args, **kwargs)[number]
 
 
-def _constants_prepared(ufunc: np.ufunc, inputs: Any) -> list[Any]:
-    """Constants as they are cheapest to call with: in the dtype in which they are used, and zeros as a single 0."""
-    if ufunc.signature is not None:
-        return list(inputs)
+def _prepared(inputs: Any, resolve: Callable[[Any], Any]) -> list[Any]:
+    """Arguments with constants as they are cheapest to call with: in the dtype in which they are used, shape () if
+    one number stands everywhere in them.
+    """
     number = (bool, int, float)
-    dtypes = ufunc.resolve_dtypes((*(type(x) if type(x) in number else x.dtype for x in inputs), None))
+    dtypes = resolve((*(type(x) if type(x) in number else x.dtype for x in inputs), None))
     ready = [np.asarray(x, dtype) if type(x) in number else x for x, dtype in zip(inputs, dtypes, strict=False)]
     shape = np.broadcast_shapes(*(x.shape for x in ready))
     for i, x in enumerate(ready):

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from portable_bp.reproducible import powers
 from portable_bp.reproducible.powers import FADED, MANTISSA, bits_for, bound
 from portable_bp.reproducible.products import BLOCK, matmul
+from portable_bp_numpy.recording import Recorded
 
 LARGEST = 1 << 20
 """Elements of the largest buffer that is kept, 8 MB; larger products take the portable way."""
@@ -28,14 +30,14 @@ class Buffers(threading.local):
     def __init__(self) -> None:
         self._arrays: dict[tuple[str, tuple[int, ...], bool], Any] = {}
 
-    def get(self, role: str, like: Any) -> Any:
+    def get(self, role: str, like: Any, dtype: Any = float) -> Any:
         """An array of the shape and memory order of ``like``, with anything in it."""
         columns = like.flags.f_contiguous and not like.flags.c_contiguous
         key = (role, like.shape, columns)
         if key not in self._arrays:
             if len(self._arrays) >= KEPT:
                 self._arrays.clear()
-            self._arrays[key] = np.empty(like.shape, order="F" if columns else "C")
+            self._arrays[key] = np.empty(like.shape, dtype, "F" if columns else "C")
         return self._arrays[key]
 
 
@@ -51,22 +53,30 @@ def exact_matmul(xp: Any, a: Any, b: Any) -> Any:
     small = max(a.size, b.size, a.shape[0] * b.shape[-1]) <= LARGEST and a.shape[-1] <= BLOCK
     if not (a.ndim == b.ndim == 2 and a.dtype == b.dtype == np.float32 and small):
         return matmul(xp, a, b)
+    recorded = next((x for x in (a, b) if isinstance(x, Recorded)), None)
+    return product(a, b) if recorded is None else recorded.tape.record(product, (a, b))
+
+
+def product(a: Any, b: Any, out: Any = None) -> Any:
+    """As `exact_matmul` for matrices that it takes; into ``out``, if that is given."""
     bits = (MANTISSA - bits_for(a.shape[-1])) // 2
     a_top, b_top = (np.where(top == 0, 1.0, top) for top in (bound(np, a, -1), bound(np, b, -2)))
+    out = np.empty((a.shape[0], b.shape[1]), np.float32) if out is None else out
     if not min(a_top.min(), b_top.min()) > LEAST:  # there the units would fall below the portable version's least one
-        return matmul(xp, a, b)
+        out[...] = matmul(np, a, b)
+        return out
     high_a, low_a = _slices("a", a, a_top, bits)
     high_b, low_b = _slices("b", b, b_top, bits)
-    result = np.empty((a.shape[0], b.shape[1]), np.float32)
-    total, product = _buffers.get("total", result), _buffers.get("product", result)
+    total, term, faded = _buffers.get("total", out), _buffers.get("term", out), _buffers.get("faded", out, bool)
     np.matmul(high_a, low_b, out=total)
-    total += np.matmul(low_a, high_b, out=product)
+    total += np.matmul(low_a, high_b, out=term)
     total *= 2.0 ** -(bits + 1)
-    total += np.matmul(high_a, high_b, out=product)
+    total += np.matmul(high_a, high_b, out=term)
     total *= a_top * 4.0**-bits
-    np.multiply(total, b_top, out=result, casting="same_kind")
-    result[np.abs(result) < FADED] = 0.0
-    return result
+    np.multiply(total, b_top, out=out, casting="same_kind")
+    np.less(np.abs(out, out=term), FADED, out=faded)
+    np.copyto(out, 0.0, where=faded)
+    return out
 
 
 def _slices(role: str, x: Any, top: Any, bits: int) -> tuple[Any, Any]:
@@ -81,7 +91,9 @@ def _slices(role: str, x: Any, top: Any, bits: int) -> tuple[Any, Any]:
 
 
 def without_faded(xp: Any, x: Any) -> Any:
-    """Float32 x with zeros where |x| < 2⁻⁹⁶; NumPy's `where` takes three times as long."""
+    """Float32 x with zeros where |x| < 2⁻⁹⁶; NumPy's `where` takes three times as long, unless it is recorded."""
+    if isinstance(x, Recorded):
+        return powers.without_faded(xp, x)
     cleared = np.array(x)
     np.copyto(cleared, 0.0, where=np.abs(cleared) < FADED)
     return cleared

@@ -1,0 +1,25 @@
+"""NumPy's Array API namespace, with the one function that NumPy doesn't hand over to recorded arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import array_api_compat.numpy
+import numpy as np
+
+from portable_bp_numpy.recording import Recorded
+
+
+class Namespace:
+    """`array_api_compat.numpy`, in which a step can be recorded."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(array_api_compat.numpy, name)
+        setattr(self, name, found)  # found once; later look-ups don't come here
+        return found
+
+    def take(self, x: Any, indices: Any, *, axis: Any = None) -> Any:
+        """As `numpy.take`, whose protocol forgets that the indices may be what is recorded."""
+        if isinstance(indices, Recorded):
+            return indices.tape.record(np.take, (x, indices), {"axis": axis})
+        return np.take(x, indices, axis=axis)
