@@ -100,9 +100,7 @@ class Run:
             return 1
         return min(STEPS_AT_ONCE, max(1, NUMBERS_AT_ONCE // prod(self.data[0].shape)))
 
-    def epochs(
-        self, epoch: Epoch, state: State, numbers: range, at_once: int = 1
-    ) -> Iterator[tuple[State, Columns]]:
+    def epochs(self, epoch: Epoch, state: State, numbers: range, at_once: int = 1) -> Iterator[tuple[State, Columns]]:
         """Train the epochs of these ``numbers``; after ``at_once`` of them yield the state and their columns.
 
         Raises NonFiniteError where a batch's loss was not finite; the state yielded last is then the last good one.

@@ -36,7 +36,7 @@ def calls_into(out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
         return [partial(reduce, args[0], kwargs.get("axis"), None, out, bool(kwargs.get("keepdims", False)))]
     if function in WRITERS and not kwargs:
         return WRITERS[function](out, *args)
-    if function in (np.concatenate, np.stack, np.take):
+    if function in (np.concatenate, np.stack, np.take, np.clip):
         return [partial(function, *args, out=out, **kwargs)]
     return [lambda: np.copyto(out, function(*args, **kwargs))]
 

@@ -8,7 +8,7 @@ after the other, each short enough to stay in the processor's cache from operati
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 
 from portable_bp_numpy.calls import Call
 from portable_bp_numpy.planning import Places, Plan, Pool
-from portable_bp_numpy.recording import Recorded
+from portable_bp_numpy.recording import Node
 
 STRETCH = 65536
-"""Numbers in one stretch: Adam's five arrays of float32 are then 160 kB, well inside a second-level cache."""
+"""Numbers in one stretch. Shorter ones lie nearer to the processor, but each call costs as much as 4,000 numbers."""
 Path = tuple[Any, ...]
 
 
@@ -31,10 +31,10 @@ class Chain:
     the same shape that come from elsewhere, which are gradients.
     """
 
-    slots: dict[Path, Recorded]
-    results: dict[Path, Recorded]
-    nodes: list[Recorded] = field(default_factory=list)
-    given: list[Recorded] = field(default_factory=list)
+    slots: dict[Path, Node]
+    results: dict[Path, Node]
+    nodes: list[Node] = field(default_factory=list)
+    given: list[Node] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -43,7 +43,7 @@ class Chain:
 
     def key(self) -> Any:
         """Equal for chains that do the same."""
-        names: dict[Recorded, Any] = {leaf: slot for slot, leaf in self.slots.items()}
+        names: dict[Node, Any] = {leaf: slot for slot, leaf in self.slots.items()}
         names.update({x: ("given", i) for i, x in enumerate(self.given)})
         names.update({x: ("operation", i) for i, x in enumerate(self.nodes)})
         did = tuple((node.function, tuple(_name(names, x) for x in node.args)) for node in self.nodes)
@@ -51,28 +51,30 @@ class Chain:
         return did, became, tuple((slot, leaf.dtype) for slot, leaf in self.slots.items())
 
 
-def _name(names: dict[Recorded, Any], x: Any) -> Any:
-    return names.get(x, x) if isinstance(x, Recorded) else (x.dtype, x.tobytes())
+def _name(names: dict[Node, Any], x: Any) -> Any:
+    return (x.dtype, x.tobytes()) if isinstance(x, np.ndarray) else names.get(x, x)
 
 
-def chains(tape: Sequence[Recorded], leaves: Mapping[Path, Recorded], results: Mapping[Path, Any]) -> list[list[Chain]]:
+def chains(
+    tape: Sequence[Node], leaves: Mapping[Path, Node], results: Mapping[Path, Any], loss: Node
+) -> list[list[Chain]]:
     """The chains of a recording, equal ones together."""
-    users: defaultdict[Recorded, set[Recorded]] = defaultdict(set)
+    users: defaultdict[Node, set[Node]] = defaultdict(set)
     for node in tape:
         for x in node.inputs:
             users[x].add(node)
     found: defaultdict[Any, list[Chain]] = defaultdict(list)
-    for places in _by_place(leaves).values():
-        slots = {path[:-2]: leaves[path] for path in places}
-        became = {path[:-2]: results[path] for path in places}
-        if len({leaf.shape for leaf in slots.values()}) == 1 and all(isinstance(x, Recorded) for x in became.values()):
-            chain = _chain(Chain(slots, became), tape, users)
-            if chain.nodes:
-                found[chain.key()].append(chain)
+    for paths in _by_place(leaves).values():
+        chain = Chain({path[:-2]: leaves[path] for path in paths}, {path[:-2]: results[path] for path in paths})
+        if len({leaf.shape for leaf in chain.slots.values()}) == 1:
+            wanted = {x for path, x in results.items() if path not in paths and isinstance(x, Node)}
+            _fill(chain, tape, users, {loss, *wanted})
+        if chain.nodes:
+            found[chain.key()].append(chain)
     return list(found.values())
 
 
-def _by_place(leaves: Mapping[Path, Recorded]) -> dict[Path, list[Path]]:
+def _by_place(leaves: Mapping[Path, Node]) -> dict[Path, list[Path]]:
     """Paths such as ("optimizer", "m", 0, "weight") by their ends (0, "weight")."""
     found: defaultdict[Path, list[Path]] = defaultdict(list)
     for path in leaves:
@@ -81,25 +83,29 @@ def _by_place(leaves: Mapping[Path, Recorded]) -> dict[Path, list[Path]]:
     return found
 
 
-def _chain(chain: Chain, tape: Sequence[Recorded], users: Mapping[Recorded, set[Recorded]]) -> Chain:
-    """Fill in the operations between the place's arrays and their successors, and what comes in from outside."""
-    shape, leaves, inside = next(iter(chain.slots.values())).shape, set(chain.slots.values()), set[Recorded]()
-    results = set(chain.results.values())
+def _fill(chain: Chain, tape: Sequence[Node], users: Mapping[Node, set[Node]], elsewhere: set[Node]) -> None:
+    """Find the operations between the place's arrays and their successors, and what comes in from outside.
+
+    No operation is among them whose result is read by others, or wanted ``elsewhere``.
+    """
+    leaves, inside = set(chain.slots.values()), set[Node]()
+    results = {x for x in chain.results.values() if isinstance(x, Node)}
+    shape = next(iter(leaves)).shape
     for node in reversed(tape):
         fits = node.elementwise and node.shape == shape and all(_simple(x, shape) for x in node.args)
-        if fits and users[node] <= inside and (users[node] or node in results):
+        own = users[node] <= inside and (users[node] or node in results) and node not in elsewhere
+        if fits and own:
             inside.add(node)
-    chain.nodes = [node for node in tape if node in inside]
-    read = dict.fromkeys(x for node in chain.nodes for x in node.inputs)
-    chain.given = [x for x in read if x.shape == shape and x not in inside and x not in leaves]
-    if not results <= inside | leaves | set(chain.given):  # what they become is computed otherwise
-        chain.nodes = []
-    return chain
+    nodes = [node for node in tape if node in inside]
+    read = dict.fromkeys(x for node in nodes for x in node.inputs)
+    given = [x for x in read if x.shape == shape and x not in inside and x not in leaves]
+    if results <= inside | leaves | set(given) and all(isinstance(x, Node) for x in chain.results.values()):
+        chain.nodes, chain.given = nodes, given
 
 
 def _simple(x: Any, shape: tuple[int, ...]) -> bool:
-    """Whether an argument is the same for all elements, or a recorded array with an element for each."""
-    return x.shape == () or (isinstance(x, Recorded) and x.shape == shape)
+    """Whether an argument is one number or dtype for all elements, or a recorded array with an element for each."""
+    return x.shape == () or (isinstance(x, Node) and x.shape == shape)
 
 
 @dataclass
@@ -109,18 +115,19 @@ class Joined:
     members: list[Chain]
     long: dict[Any, Any] = field(default_factory=dict)
 
-    def lay_out(self, places: Places) -> dict[Recorded, Any]:
-        """Give every array its part of a long one; returns the places of what the chains are given."""
+    def lay_out(self, places: Places) -> list[tuple[Node, Any]]:
+        """Give every array its part of a long one; returns where what the chains are given must go."""
         first, size = self.members[0], sum(chain.size for chain in self.members)
         for slot, leaf in first.slots.items():
             self.long[slot] = np.empty(size, leaf.dtype)
         for number, x in enumerate(first.given):
             self.long[number] = np.empty(size, x.dtype)
-        start, given = 0, {}
+        start = 0
+        given: list[tuple[Node, Any]] = []
         for chain in self.members:
             part = slice(start, start + chain.size)
             places.update({leaf: self.long[slot][part].reshape(leaf.shape) for slot, leaf in chain.slots.items()})
-            given.update({x: self.long[i][part].reshape(x.shape) for i, x in enumerate(chain.given)})
+            given += [(x, self.long[i][part].reshape(x.shape)) for i, x in enumerate(chain.given)]
             start = part.stop
         return given
 
@@ -137,4 +144,6 @@ class Joined:
         places.update({x: self.long[number][part] for number, x in enumerate(chain.given)})
         others = {x for node in chain.nodes for x in node.inputs} - set(places) - set(chain.nodes)
         places.update({x: everywhere[x] for x in others})
-        return Plan(places, pool, shape=(part.stop - part.start,)).calls(chain.nodes, chain.slots, chain.results)
+        plan = Plan(places, pool, shape=(part.stop - part.start,))
+        calls, ends = plan.calls(chain.nodes, chain.slots, chain.results)
+        return calls + ends

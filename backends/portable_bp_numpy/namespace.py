@@ -1,4 +1,4 @@
-"""NumPy's Array API namespace, with the one function that NumPy doesn't hand over to recorded arguments."""
+"""NumPy's Array API namespace, with those functions that NumPy doesn't hand over to recorded arguments."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ class Namespace:
         if isinstance(indices, Recorded):
             return indices.tape.record(np.take, (x, indices), {"axis": axis})
         return np.take(x, indices, axis=axis)
+
+    def clip(self, x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002 (the standard's names)
+        """As `array_api_compat.numpy.clip`, which would write into an array that it has made itself."""
+        if isinstance(x, Recorded):
+            return np.clip(x, min, max)
+        return array_api_compat.numpy.clip(x, min, max)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from portable_bp_numpy.calls import Call, calls_into
-from portable_bp_numpy.recording import NotRecordable, Recorded, replaced
+from portable_bp_numpy.recording import Node, NotRecordable, replaced
 
 SMALL = 4096
 """Up to so many elements NumPy takes an array faster than a single number, which it must first stretch to the shape."""
-Places = dict[Recorded, Any]
+Places = dict[Node, Any]
 """Where the recorded arrays lie."""
 
 
@@ -49,61 +49,62 @@ class Plan:
         places: Places,
         pool: Pool,
         pinned: Places | None = None,
-        kept: Iterable[Recorded] = (),
+        kept: Iterable[Node] = (),
         shape: tuple[int, ...] | None = None,
     ) -> None:
         self.places, self.pool, self.pinned, self.shape = places, pool, dict(pinned or {}), shape
-        self._kept = {owner(node) for node in kept}
-        self._pooled: set[Recorded] = set()
+        self._kept = {node.owner for node in kept}
+        self._pooled: set[Node] = set()
 
-    def calls(self, nodes: Sequence[Recorded], leaves: Mapping[Any, Recorded], results: Mapping[Any, Any]) -> list[Call]:
-        """The operations' calls in order, and at the end each of the results is in the place of its leaf."""
-        in_place = writable_in_place(nodes, leaves, results)
-        self.pinned |= {new: self.places[leaf] for new, leaf in in_place.items() if new not in self.pinned}
-        ends = {leaf: results[path] for path, leaf in leaves.items() if results[path] is not leaf}
-        self._kept |= {owner(new) for new in ends.values() if isinstance(new, Recorded)}
-        calls = [call for number, node in enumerate(nodes) for call in self._operation(number, node, last_uses(nodes))]
-        return calls + self._copies({leaf: new for leaf, new in ends.items() if in_place.get(new) is not leaf})
+    def calls(
+        self, nodes: Sequence[Node], leaves: Mapping[Any, Node], results: Mapping[Any, Any]
+    ) -> tuple[list[Call], list[Call]]:
+        """The operations' calls in order, and copies after which each of the results is in the place of its leaf."""
+        possible = writable_in_place(nodes, leaves, results, self._kept)
+        in_place = {new: leaf for new, leaf in possible.items() if new not in self.pinned}
+        self.pinned.update({new: self.places[leaf] for new, leaf in in_place.items()})
+        self._kept |= {new.owner for new in results.values() if isinstance(new, Node)}
+        last, copies = last_uses(nodes), []
+        calls = [call for number, node in enumerate(nodes) for call in self._operation(number, node, last)]
+        ends = [(leaf, results[path]) for path, leaf in leaves.items()]
+        for leaf, new in ends:
+            if new is leaf or (isinstance(new, Node) and in_place.get(new) is leaf):
+                continue
+            source = self._placed(new)
+            if isinstance(new, Node) and new.owner.function is None:  # another leaf, to be saved before it changes
+                source = np.empty_like(source)
+                calls.append(partial(np.copyto, source, self._placed(new)))
+            copies.append(partial(np.copyto, self.places[leaf], source))
+        return calls, copies
 
-    def _copies(self, ends: Mapping[Recorded, Any]) -> list[Call]:
-        """Copies of results to their leaves; those that are other leaves are saved before anything is overwritten."""
-        saved, copied = [], []
-        for leaf, new in ends.items():
-            source = self.places[new] if isinstance(new, Recorded) else new
-            if isinstance(new, Recorded) and owner(new).function is None:
-                between = np.empty_like(source)
-                saved.append(partial(np.copyto, between, source))
-                source = between
-            copied.append(partial(np.copyto, self.places[leaf], source))
-        return saved + copied
-
-    def _operation(self, number: int, node: Recorded, last: Mapping[Recorded, int]) -> list[Call]:
-        args, kwargs = (
-            replaced(lambda leaf: self.places[leaf] if isinstance(leaf, Recorded) else leaf, tree)
-            for tree in (node.args, node.kwargs)
-        )
+    def _operation(self, number: int, node: Node, last: Mapping[Node, int]) -> list[Call]:
+        args, kwargs = (replaced(self._placed, tree) for tree in (node.args, node.kwargs))
         if node.base is not None:
             self.places[node] = self._view(node, args, kwargs)
             return []
-        ending = [x for x in dict.fromkeys(map(owner, node.inputs)) if last[x] == number and self._is_free(x)]
+        ending = [x for x in dict.fromkeys(x.owner for x in node.inputs) if last[x] == number and self._is_free(x)]
         out = self._place(node, ending)
-        if node.elementwise and out.size <= SMALL:
-            args = [arg if isinstance(x, Recorded) else np.full(out.shape, arg) for x, arg in zip(node.args, args, strict=True)]
         for x in ending:
             self._pooled.discard(x)
             self.pool.give_back(self.places[x])
+        if node.elementwise and out.size <= SMALL:
+            constants = [isinstance(x, np.ndarray) for x in node.args]
+            args = [np.full(out.shape, x) if constant else x for x, constant in zip(args, constants, strict=True)]
         return calls_into(out, node.function, args, kwargs)
 
-    def _is_free(self, node: Recorded) -> bool:
+    def _placed(self, leaf: Any) -> Any:
+        return self.places[leaf] if isinstance(leaf, Node) else leaf
+
+    def _is_free(self, node: Node) -> bool:
         return node in self._pooled and node not in self._kept
 
-    def _view(self, node: Recorded, args: Any, kwargs: Any) -> Any:
+    def _view(self, node: Node, args: Any, kwargs: Any) -> Any:
         view = node.function(*args, **kwargs)
         if not np.may_share_memory(view, self.places[node.base]):
             raise NotRecordable(f"{node.function} looks at its argument's memory in one layout and copies another")
         return view
 
-    def _place(self, node: Recorded, ending: list[Recorded]) -> Any:
+    def _place(self, node: Node, ending: list[Node]) -> Any:
         if node in self.pinned:
             out = self.pinned[node]
         else:
@@ -117,28 +118,21 @@ class Plan:
         self.places[node] = out
         return out
 
-    def _fits(self, node: Recorded, old: Recorded, shape: tuple[int, ...]) -> bool:
+    def _fits(self, node: Node, old: Node, shape: tuple[int, ...]) -> bool:
         """Whether the result may take the memory of an argument that nobody reads later."""
         place = self.places[old]
-        whole = all(x is old for x in node.inputs if owner(x) is old)
+        whole = all(x is old for x in node.inputs if x.owner is old)
         return node.may_overwrite and whole and place.shape == shape and place.dtype == node.dtype and place.size > 1
 
 
-def owner(node: Recorded) -> Recorded:
-    """The array whose memory ``node`` looks at."""
-    while node.base is not None:
-        node = node.base
-    return node
-
-
-def last_uses(nodes: Sequence[Recorded]) -> dict[Recorded, int]:
+def last_uses(nodes: Sequence[Node]) -> dict[Node, int]:
     """Number of the last operation that reads each array's memory."""
-    return {owner(x): number for number, node in enumerate(nodes) if node.base is None for x in node.inputs}
+    return {x.owner: number for number, node in enumerate(nodes) if node.base is None for x in node.inputs}
 
 
-def needed(tape: Sequence[Recorded], results: Iterable[Any]) -> list[Recorded]:
+def needed(tape: Sequence[Node], results: Iterable[Any]) -> list[Node]:
     """Those operations of the tape on which the results depend, in order."""
-    wanted = {x for x in results if isinstance(x, Recorded)}
+    wanted = {x for x in results if isinstance(x, Node)}
     for node in reversed(tape):
         if node in wanted:
             wanted.update(node.inputs)
@@ -146,19 +140,23 @@ def needed(tape: Sequence[Recorded], results: Iterable[Any]) -> list[Recorded]:
 
 
 def writable_in_place(
-    nodes: Sequence[Recorded], leaves: Mapping[Any, Recorded], results: Mapping[Any, Any]
-) -> dict[Recorded, Recorded]:
+    nodes: Sequence[Node],
+    leaves: Mapping[Any, Node],
+    results: Mapping[Any, Any],
+    kept: Iterable[Node] = (),
+) -> dict[Node, Node]:
     """Results that may overwrite the leaf that they replace, since nobody reads the leaf after them."""
     last, found = last_uses(nodes), {}
     numbers = {node: number for number, node in enumerate(nodes)}
-    for new in results.values():  # copied at the end, where they must still be what they are
-        if isinstance(new, Recorded) and (new.base is not None or new.function is None):
-            last[owner(new)] = len(nodes)
+    views = [
+        new for new in results.values() if isinstance(new, Node) and (new.base is not None or new.function is None)
+    ]
+    last.update({new.owner: len(nodes) for new in (*views, *kept)})  # read at the end
     for path, leaf in leaves.items():
         new = results[path]
-        if not isinstance(new, Recorded) or new in found or new.base is not None or new not in numbers:
+        if not isinstance(new, Node) or new in found or new.base is not None or new not in numbers:
             continue
-        reads = [x for x in new.inputs if owner(x) is leaf]
+        reads = [x for x in new.inputs if x.owner is leaf]
         own = new.may_overwrite and all(x is leaf for x in reads) and leaf.shape == new.shape and leaf.size > 1
         if leaf.dtype == new.dtype and last.get(leaf, -1) <= numbers[new] and (own or not reads):
             found[new] = leaf

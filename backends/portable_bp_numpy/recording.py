@@ -23,49 +23,28 @@ class NotRecordable(Exception):
     """The step does something that a recording can't hold, such as a branch on a value."""
 
 
-class Tape:
-    """The operations of one run in order; an operation that comes again with the same arguments is taken once."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Recorded] = []
-        self._known: dict[Any, Any] = {}
-
-    def record(self, function: Callable[..., Any], args: Any, kwargs: Any = None) -> Any:
-        """Call a function with recorded arrays among its arguments; give its result, recorded."""
-        key = (function, _key(args), _key(kwargs or {}))
-        if key not in self._known:
-            self._known[key] = self._called(function, args, kwargs or {})
-        return self._known[key]
-
-    def _called(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        result = function(*values(args), **values(kwargs))
-        if type(result) not in (tuple, list):
-            return self._recorded(result, function, args, kwargs)
-        parts = (
-            self._recorded(part, partial(_item, function, i), args, kwargs) for i, part in enumerate(result)
-        )
-        return type(result)(parts)
-
-    def _recorded(self, value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Recorded:
-        if not isinstance(value, (np.ndarray, np.generic)):
-            raise NotRecordable(f"{function} gives {type(value).__name__}")
-        self.nodes.append(Recorded(self, value, function, args, kwargs))
-        return self.nodes[-1]
+def astype(x: Any, dtype: Any) -> Any:
+    """The array converted."""
+    return x.astype(dtype)
 
 
-class Recorded(NDArrayOperatorsMixin):
-    """Stands for an array while a step is recorded: its value in this run, and the call that gave it.
+class Node:
+    """An array of the run: its value there, and the call that gave it, with nodes among the arguments.
 
-    ``function`` is None for an array that the step was given. ``base`` is the array whose memory this one looks at,
-    None where it has memory of its own.
+    ``function`` is None for an array that the step was given. ``base`` is the node whose memory this one looks at, None
+    where it has memory of its own.
     """
 
-    def __init__(self, tape: Tape, value: Any, function: Any = None, args: Any = (), kwargs: Any = None) -> None:
-        self.tape, self.value = tape, np.asarray(value)
-        self.function, self.args, self.kwargs = function, args, kwargs or {}
-        self.inputs = [x for x in flattened((args, self.kwargs)) if isinstance(x, Recorded)]
+    def __init__(self, value: Any, function: Any = None, args: Any = (), kwargs: Any = None) -> None:
+        self.value, self.function, self.args, self.kwargs = np.asarray(value), function, args, kwargs or {}
+        self.inputs = [x for x in flattened((args, self.kwargs)) if isinstance(x, Node)]
         shared = (x for x in self.inputs if np.may_share_memory(self.value, x.value))
-        self.base: Recorded | None = next(shared, None)
+        self.base: Node | None = next(shared, None)
+
+    @property
+    def owner(self) -> Node:
+        """The node whose memory this one looks at, itself where it has its own."""
+        return self if self.base is None else self.base.owner
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,11 +55,6 @@ class Recorded(NDArrayOperatorsMixin):
     def dtype(self) -> Any:
         """Dtype of the array."""
         return self.value.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return self.value.ndim
 
     @property
     def size(self) -> int:
@@ -97,6 +71,46 @@ class Recorded(NDArrayOperatorsMixin):
         """Whether it may be written over one of its arguments: an elementwise function in a single pass."""
         return isinstance(self.function, np.ufunc) and self.function.signature is None
 
+
+class Tape:
+    """The operations of one run in order; an operation that comes again with the same arguments is taken once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self._known: dict[Any, Any] = {}
+
+    def record(self, function: Callable[..., Any], args: Any, kwargs: Any = None) -> Any:
+        """Call a function with recorded arrays among its arguments; give its result, recorded."""
+        own_args, own_kwargs = (replaced(_node, tree) for tree in (args, kwargs or {}))
+        key = (function, _key(own_args), _key(own_kwargs))
+        if key not in self._known:
+            self._known[key] = self._called(function, own_args, own_kwargs)
+        return self._known[key]
+
+    def _called(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        result = function(*values(args), **values(kwargs))
+        constants = [x for x in flattened((args, kwargs)) if isinstance(x, np.ndarray)]
+        if any(np.may_share_memory(part, x) for part in flattened(result) for x in constants):
+            raise NotRecordable(f"{function} may have written into an array that is not recorded")
+        if type(result) not in (tuple, list):
+            return self._recorded(result, function, args, kwargs)
+        parts = (self._recorded(part, partial(_item, function, i), args, kwargs) for i, part in enumerate(result))
+        return type(result)(parts)
+
+    def _recorded(self, value: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Recorded:
+        if not isinstance(value, (np.ndarray, np.generic)):
+            raise NotRecordable(f"{function} gives {type(value).__name__}")
+        self.nodes.append(Node(value, function, args, kwargs))
+        return Recorded(self, self.nodes[-1])
+
+
+class Recorded(NDArrayOperatorsMixin):
+    """Stands for an array while a step is recorded."""
+
+    def __init__(self, tape: Tape, node: Node) -> None:
+        self.tape, self.node = tape, node
+        self.shape, self.dtype, self.ndim, self.size = node.shape, node.dtype, node.value.ndim, node.size
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs or ufunc.nout != 1:
             raise NotRecordable(f"{ufunc.__name__}.{method} with {sorted(kwargs)}")
@@ -106,12 +120,24 @@ class Recorded(NDArrayOperatorsMixin):
         constant = function is np.full_like and not isinstance(args[1], Recorded)
         if constant or function in SHAPE_ONLY:
             return function(*values(args), **values(kwargs))
+        if function is np.broadcast_arrays:
+            return tuple(np.broadcast_to(x, np.broadcast_shapes(*(x.shape for x in args))) for x in args)
         if function is np.where and len(args) == 3:
             args = _prepared(args, lambda kinds: (np.dtype(bool), *[np.result_type(*values(args[1:]))] * 2))
         return self.tape.record(function, args, kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         return self.tape.record(_getitem, (self, key))
+
+    @property
+    def T(self) -> Any:
+        """As `numpy.ndarray.T`."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """As `numpy.ndarray.mT`."""
+        return np.matrix_transpose(self)
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """As `numpy.ndarray.astype`."""
@@ -124,9 +150,8 @@ class Recorded(NDArrayOperatorsMixin):
     __hash__ = object.__hash__
 
 
-def astype(x: Any, dtype: Any) -> Any:
-    """The array converted."""
-    return x.astype(dtype)
+def _node(x: Any) -> Any:
+    return x.node if isinstance(x, Recorded) else x
 
 
 def _getitem(array: Any, key: Any) -> Any:
@@ -138,8 +163,8 @@ def _item(function: Callable[..., Any], number: int, *args: Any, **kwargs: Any) 
 
 
 def _prepared(inputs: Any, resolve: Callable[[Any], Any]) -> list[Any]:
-    """Arguments with constants as they are cheapest to call with: in the dtype in which they are used, shape () if
-    one number stands everywhere in them.
+    """Arguments with constants as they are cheapest to call with: in the dtype in which they are used, and as a single
+    number where one number stands everywhere in them.
     """
     number = (bool, int, float)
     dtypes = resolve((*(type(x) if type(x) in number else x.dtype for x in inputs), None))
@@ -189,4 +214,4 @@ def replaced(new: Callable[[Any], Any], tree: Any) -> Any:
 
 def values(tree: Any) -> Any:
     """The tree with the value for every recorded array."""
-    return replaced(lambda leaf: leaf.value if isinstance(leaf, Recorded) else leaf, tree)
+    return replaced(lambda x: x.node.value if isinstance(x, Recorded) else x.value if isinstance(x, Node) else x, tree)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from portable_bp.backend import Batch, Epoch, Order, State, Step
 from portable_bp_numpy.calls import Call
 from portable_bp_numpy.chains import Joined, Path, chains
 from portable_bp_numpy.planning import Places, Plan, Pool, needed
-from portable_bp_numpy.recording import Recorded, Tape
+from portable_bp_numpy.recording import Node, NotRecordable, Recorded, Tape
 
 Leaves = dict[Path, Any]
 
@@ -45,28 +46,29 @@ class Replayed:
 
     def __init__(self, step: Step, state: State, batch: Batch) -> None:
         tape = Tape()
-        stands = rebuilt(state, lambda path, array: Recorded(tape, array))
-        rows = tuple(Recorded(tape, array) for array in batch)
-        after, loss = step(stands, rows)
-        leaves, results = dict(leaves_of(stands)), dict(leaves_of(after))
-        if set(leaves) != set(results):
-            raise ValueError("a step must return a state of the form that it was given")
+        leaves = {path: Node(array) for path, array in leaves_of(state)}
+        rows = [Node(array) for array in batch]
+        stands = rebuilt(state, lambda path, _: Recorded(tape, leaves[path]))
+        after, loss = step(stands, tuple(Recorded(tape, node) for node in rows))
+        results = {path: _node_or_constant(leaf) for path, leaf in leaves_of(after)}
+        if set(leaves) != set(results) or loss.node.function is None or loss.node.base is not None:
+            raise NotRecordable("the state changes its form, or the loss is no result of its own")
         places: Places = {x: np.empty_like(x.value, order="C") for x in rows}
-        self._calls = _calls(needed(tape.nodes, [*results.values(), loss]), leaves, results, places, loss)
-        self._state = {path: places[leaf] for path, leaf in leaves.items()}
+        self._calls = _calls(needed(tape.nodes, [*results.values(), loss.node]), leaves, results, places, loss.node)
+        self.state = {path: places[leaf] for path, leaf in leaves.items()}
         self._batch = [places[x] for x in rows]
-        self._loss = places[loss]
+        self._loss = places[loss.node]
 
     def __call__(self, state: State, data: Batch, order: Order) -> tuple[State, Any]:
         """Run a step for each row of ``order``, or that number of steps on all of the data."""
         for path, array in leaves_of(state):
-            np.copyto(self._state[path], array)
+            np.copyto(self.state[path], array)
         steps = order if isinstance(order, int) else len(order)
         losses = np.empty((steps, *self._loss.shape), self._loss.dtype)
-        self._run(data, order, losses)
-        return rebuilt(state, lambda path, _: self._state[path].copy()), losses
+        self.run(data, order, losses)
+        return rebuilt(state, lambda path, _: self.state[path].copy()), losses
 
-    def _run(self, data: Batch, order: Order, losses: Any) -> None:
+    def run(self, data: Batch, order: Order, losses: Any) -> None:
         calls, loss, gathered = self._calls, self._loss, list(zip(data, self._batch, strict=True))
         if isinstance(order, int):
             for array, place in gathered:
@@ -80,12 +82,10 @@ class Replayed:
             losses[i] = loss
 
 
-def _calls(nodes: list[Recorded], leaves: Leaves, results: Leaves, places: Places, loss: Recorded) -> list[Call]:
+def _calls(nodes: list[Node], leaves: Leaves, results: Leaves, places: Places, loss: Node) -> list[Call]:
     """Plan the calls: first everything up to the gradients, then the equal chains behind them, stretch by stretch."""
-    joined = [Joined(members) for members in chains(nodes, leaves, results)]
-    given: Places = {}
-    for group in joined:
-        given |= group.lay_out(places)
+    joined = [Joined(members) for members in chains(nodes, leaves, results, loss)]
+    given = [one for group in joined for one in group.lay_out(places)]
     for leaf in leaves.values():
         if leaf not in places:
             places[leaf] = np.empty_like(leaf.value, order="C")
@@ -93,16 +93,16 @@ def _calls(nodes: list[Recorded], leaves: Leaves, results: Leaves, places: Place
     front = [node for node in nodes if node not in inside]
     chained = {leaf for group in joined for chain in group.members for leaf in chain.slots.values()}
     own = {path: leaf for path, leaf in leaves.items() if leaf not in chained}
-    pinned = {x: place for x, place in given.items() if x.function is not None and x.base is None}
+    pinned = {x: place for x, place in given if x.function is not None and x.base is None}
     read_later = {x for node in inside for x in node.inputs} - inside - chained
     plan = Plan(places, Pool(), pinned, [loss, *read_later])
-    calls = plan.calls(front, own, results)
-    calls += [_copy(place, places[x]) for x, place in given.items() if x not in pinned]
-    return calls + [call for group in joined for call in group.calls(places)]
+    calls, ends = plan.calls(front, own, results)
+    calls += [partial(np.copyto, place, places[x]) for x, place in given if pinned.get(x) is not place]
+    return calls + [call for group in joined for call in group.calls(places)] + ends
 
 
-def _copy(to: Any, source: Any) -> Call:
-    return lambda: np.copyto(to, source)
+def _node_or_constant(leaf: Any) -> Any:
+    return leaf.node if isinstance(leaf, Recorded) else np.asarray(leaf)
 
 
 def leaves_of(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

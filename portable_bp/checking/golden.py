@@ -83,7 +83,9 @@ class Training:
 def _one_by_one(orders: Iterable[Order]) -> Iterator[Order]:
     """Orders of one step each."""
     for order in orders:
-        yield from repeat(1, order) if isinstance(order, int) else (order[i : i + 1, ...] for i in range(order.shape[0]))
+        yield from (
+            repeat(1, order) if isinstance(order, int) else (order[i : i + 1, ...] for i in range(order.shape[0]))
+        )
 
 
 def _on_host(backend: Backend, state: dict[str, Any]) -> dict[str, HostArray]:
