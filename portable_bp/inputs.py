@@ -23,15 +23,17 @@ VALIDATION = "validation "
 
 
 def move(backend: Backend, value: Any, name: str, dtype: str, *, copy: bool = False) -> Array:
-    """Give ``value`` as an array of the backend: a NumPy array or a list is copied once, an own array is cast.
+    """Give ``value`` as an array of the backend: what NumPy can read is moved once, an own array is cast.
 
-    An own array of the right dtype is taken as it is; ``copy`` copies it, for what must outlive a write into it. Raises
-    DataError for an array of another library or device, and for values that aren't numbers.
+    An own array of the right dtype is taken as it is, so is a NumPy array where the backend computes with NumPy's;
+    ``copy`` copies it, for what must outlive a write into it. Raises DataError for an array of another library or
+    device, and for values that aren't numbers.
     """
     if _on_device(backend, value, name):
         return backend.xp.astype(value, getattr(backend.xp, dtype), copy=copy)
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused by name
-        return backend.asarray(_host(value, name).astype(dtype, copy=False))
+        host = _host(value, name).astype(dtype, copy=False)
+    return host if backend.owns(host) and not copy else backend.asarray(host)
 
 
 def _on_device(backend: Backend, value: Any, name: str) -> bool:

@@ -190,9 +190,9 @@ class Network:
             for state, columns in run.epochs(epoch, self._state, numbers, at_once):
                 self._state, self.epoch = state, int(columns["epoch"][-1])
                 history.extend(columns)
-                if callbacks and any(
-                    [called.on_epoch_end(self, row) for row in rows_of(columns) for called in callbacks]
-                ):
+                shown = rows_of(columns) if callbacks else ()
+                stop = [callback.on_epoch_end(self, row) for row in shown for callback in callbacks]
+                if any(stop):
                     break
         return history
 

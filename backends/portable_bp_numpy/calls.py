@@ -34,9 +34,9 @@ def calls_into(out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
     if function in REDUCTIONS and len(args) == 1 and set(kwargs) <= {"axis", "keepdims"}:
         reduce = REDUCTIONS[function].reduce
         return [partial(reduce, args[0], kwargs.get("axis"), None, out, bool(kwargs.get("keepdims", False)))]
-    if function in WRITERS and not kwargs:
-        return WRITERS[function](out, *args)
-    if function in (np.concatenate, np.stack, np.take, np.clip):
+    if function in WRITERS:
+        return WRITERS[function](out, *args, **kwargs)
+    if function in (np.concatenate, np.take, np.clip):
         return [partial(function, *args, out=out, **kwargs)]
     return [lambda: np.copyto(out, function(*args, **kwargs))]
 
@@ -54,8 +54,13 @@ def _astype(out: Any, x: Any, dtype: Any) -> list[Call]:
     return [partial(np.copyto, out, x, "unsafe")]
 
 
+def _stack(out: Any, arrays: Any, axis: int = 0) -> list[Call]:
+    parts = np.moveaxis(out, axis, 0)
+    return [partial(np.copyto, parts[i, ...], x) for i, x in enumerate(arrays)]
+
+
 def _exact(out: Any, a: Any, b: Any) -> list[Call]:
     return [partial(product, a, b, out)]
 
 
-WRITERS: dict[Any, Callable[..., list[Call]]] = {np.where: _where, astype: _astype, product: _exact}
+WRITERS: dict[Any, Callable[..., list[Call]]] = {np.where: _where, astype: _astype, np.stack: _stack, product: _exact}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from portable_bp_numpy.calls import Call
+from portable_bp_numpy.fused import LEAST, fused
 from portable_bp_numpy.planning import Places, Plan, Pool
 from portable_bp_numpy.recording import Node
 
@@ -57,7 +58,7 @@ def _name(names: dict[Node, Any], x: Any) -> Any:
 
 def chains(
     tape: Sequence[Node], leaves: Mapping[Path, Node], results: Mapping[Path, Any], loss: Node
-) -> list[list[Chain]]:
+) -> list[Joined]:
     """The chains of a recording, equal ones together."""
     users: defaultdict[Node, set[Node]] = defaultdict(set)
     for node in tape:
@@ -71,7 +72,7 @@ def chains(
             _fill(chain, tape, users, {loss, *wanted})
         if chain.nodes:
             found[chain.key()].append(chain)
-    return list(found.values())
+    return [Joined(members) for members in found.values()]
 
 
 def _by_place(leaves: Mapping[Path, Node]) -> dict[Path, list[Path]]:
@@ -117,7 +118,7 @@ class Joined:
 
     def lay_out(self, places: Places) -> list[tuple[Node, Any]]:
         """Give every array its part of a long one; returns where what the chains are given must go."""
-        first, size = self.members[0], sum(chain.size for chain in self.members)
+        first, size = self.members[0], self.size
         for slot, leaf in first.slots.items():
             self.long[slot] = np.empty(size, leaf.dtype)
         for number, x in enumerate(first.given):
@@ -131,19 +132,33 @@ class Joined:
             start = part.stop
         return given
 
+    @property
+    def size(self) -> int:
+        """Number of elements of all the members' arrays together."""
+        return sum(chain.size for chain in self.members)
+
     def calls(self, places: Places) -> list[Call]:
         """The chain's calls on one stretch after the other."""
-        pool, size, calls = Pool(), sum(chain.size for chain in self.members), []
-        for start in range(0, size, STRETCH):
-            calls += self._stretch(slice(start, min(start + STRETCH, size)), places, pool)
+        pool, calls = Pool(), []
+        for start in range(0, self.size, STRETCH):
+            part = slice(start, min(start + STRETCH, self.size))
+            plan = Plan(self._read(part, places), pool, shape=(part.stop - part.start,))
+            first = self.members[0]
+            own, ends = plan.calls(first.nodes, first.slots, first.results)
+            calls += own + ends
         return calls
 
-    def _stretch(self, part: slice, everywhere: Places, pool: Pool) -> list[Call]:
+    def compiled(self, places: Places) -> list[Call] | None:
+        """The chain as one compiled loop, None where that is not possible or not worth it."""
+        first = self.members[0]
+        changed = [(first.slots[slot], new) for slot, new in first.results.items() if new is not first.slots[slot]]
+        loop = fused(first.nodes, changed, self._read(slice(None), places)) if self.size >= LEAST else None
+        return None if loop is None else [loop]
+
+    def _read(self, part: slice, everywhere: Places) -> Places:
+        """Where the arrays lie that the first member reads: a part of the long ones, and single numbers."""
         chain = self.members[0]
         places = {leaf: self.long[slot][part] for slot, leaf in chain.slots.items()}
         places.update({x: self.long[number][part] for number, x in enumerate(chain.given)})
-        others = {x for node in chain.nodes for x in node.inputs} - set(places) - set(chain.nodes)
-        places.update({x: everywhere[x] for x in others})
-        plan = Plan(places, pool, shape=(part.stop - part.start,))
-        calls, ends = plan.calls(chain.nodes, chain.slots, chain.results)
-        return calls + ends
+        others = {x: None for node in chain.nodes for x in node.inputs if x not in places and x not in chain.nodes}
+        return {**places, **{x: everywhere[x] for x in others}}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 
 from portable_bp.layers import Sigmoid
+from portable_bp.losses import SoftmaxCrossEntropy
+
+T = TypeVar("T")
+FEW_CLASSES = 32
+"""Up to so many classes NumPy adds up columns faster than rows, turning the logits included."""
 
 
 @dataclass(frozen=True)
@@ -22,4 +27,42 @@ class LoweredSigmoid(Sigmoid):
         return y, y
 
 
-LOWERED: dict[type, Any] = {Sigmoid: LoweredSigmoid()}
+@dataclass(frozen=True)
+class LoweredSoftmaxCrossEntropy(SoftmaxCrossEntropy):
+    """The portable formulas on logits turned to (..., n_out, batch): each sum over the classes is one over long rows."""
+
+    def forward(self, xp: Any, y: Any, target: Any, weight: Any = None) -> tuple[Any, Any]:
+        n_out = y.shape[-1]
+        if n_out > FEW_CLASSES or y.shape[-2] != target.shape[-1] or target.ndim > y.ndim - 1:
+            value, cache = super().forward(xp, y, target, weight)
+            return value, (None, cache)
+        c = self.scale(y.shape[-2])
+        hot = np.expand_dims(target, -2) == np.arange(n_out, dtype=target.dtype)[:, None]
+        turned = xp.astype(xp.matrix_transpose(y), y.dtype, copy=True)
+        shifted = turned - np.max(turned, axis=-2, keepdims=True)
+        e = np.exp(shifted)
+        total = np.sum(e, axis=-2, keepdims=True)
+        hot = xp.astype(hot, y.dtype)
+        terms = np.log(total) - np.sum(shifted * hot, axis=-2, keepdims=True)
+        weight = None if weight is None else np.expand_dims(weight, -2)
+        weighted = terms if weight is None else terms * weight
+        return c * np.sum(weighted, axis=(-2, -1)), ((e, total, hot, weight, c), None)
+
+    def backward(self, xp: Any, cache: Any) -> Any:
+        turned, portable = cache
+        if turned is None:
+            return super().backward(xp, portable)
+        e, total, hot, weight, c = turned
+        delta = e / total - hot
+        return xp.matrix_transpose(c * (delta if weight is None else delta * weight))
+
+
+LOWERED: dict[type, type] = {Sigmoid: LoweredSigmoid, SoftmaxCrossEntropy: LoweredSoftmaxCrossEntropy}
+
+
+def lowered(part: T) -> T:
+    """The part in its shorter form, where there is one for exactly its class."""
+    shorter = LOWERED.get(type(part))
+    if shorter is None:
+        return part
+    return shorter(**{field.name: getattr(part, field.name) for field in fields(part)})  # type: ignore[no-any-return,arg-type]

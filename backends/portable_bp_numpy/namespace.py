@@ -24,7 +24,7 @@ class Namespace:
             return indices.tape.record(np.take, (x, indices), {"axis": axis})
         return np.take(x, indices, axis=axis)
 
-    def clip(self, x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002 (the standard's names)
+    def clip(self, x: Any, min: Any = None, max: Any = None) -> Any:
         """As `array_api_compat.numpy.clip`, which would write into an array that it has made itself."""
         if isinstance(x, Recorded):
             return np.clip(x, min, max)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from portable_bp.backend import Batch, Epoch, Order, State, Step
 from portable_bp_numpy.calls import Call
-from portable_bp_numpy.chains import Joined, Path, chains
+from portable_bp_numpy.chains import Path, chains
 from portable_bp_numpy.planning import Places, Plan, Pool, needed
 from portable_bp_numpy.recording import Node, NotRecordable, Recorded, Tape
 
 Leaves = dict[Path, Any]
+PATIENCE = 1.0
+"""Seconds of training before the chains are compiled, which takes half a second."""
 
 
 def compiled(step: Step, plain: Epoch) -> Epoch:
@@ -54,22 +57,25 @@ class Replayed:
         if set(leaves) != set(results) or loss.node.function is None or loss.node.base is not None:
             raise NotRecordable("the state changes its form, or the loss is no result of its own")
         places: Places = {x: np.empty_like(x.value, order="C") for x in rows}
-        self._calls = _calls(needed(tape.nodes, [*results.values(), loss.node]), leaves, results, places, loss.node)
+        self._program = Program(needed(tape.nodes, [*results.values(), loss.node]), leaves, results, places, loss.node)
         self.state = {path: places[leaf] for path, leaf in leaves.items()}
-        self._batch = [places[x] for x in rows]
-        self._loss = places[loss.node]
+        self._batch, self._loss, self._seconds = [places[x] for x in rows], places[loss.node], 0.0
 
     def __call__(self, state: State, data: Batch, order: Order) -> tuple[State, Any]:
         """Run a step for each row of ``order``, or that number of steps on all of the data."""
+        started = perf_counter()
         for path, array in leaves_of(state):
             np.copyto(self.state[path], array)
-        steps = order if isinstance(order, int) else len(order)
-        losses = np.empty((steps, *self._loss.shape), self._loss.dtype)
+        losses = np.empty((order if isinstance(order, int) else len(order), *self._loss.shape), self._loss.dtype)
         self.run(data, order, losses)
+        self._seconds += perf_counter() - started
+        if self._seconds > PATIENCE:
+            self._program.compile_chains()
         return rebuilt(state, lambda path, _: self.state[path].copy()), losses
 
     def run(self, data: Batch, order: Order, losses: Any) -> None:
-        calls, loss, gathered = self._calls, self._loss, list(zip(data, self._batch, strict=True))
+        """The steps; all that is left to do for each of them is to gather its batch and to call."""
+        calls, loss, gathered = self._program.calls, self._loss, list(zip(data, self._batch, strict=True))
         if isinstance(order, int):
             for array, place in gathered:
                 np.copyto(place, array)
@@ -82,23 +88,33 @@ class Replayed:
             losses[i] = loss
 
 
-def _calls(nodes: list[Node], leaves: Leaves, results: Leaves, places: Places, loss: Node) -> list[Call]:
-    """Plan the calls: first everything up to the gradients, then the equal chains behind them, stretch by stretch."""
-    joined = [Joined(members) for members in chains(nodes, leaves, results, loss)]
-    given = [one for group in joined for one in group.lay_out(places)]
-    for leaf in leaves.values():
-        if leaf not in places:
-            places[leaf] = np.empty_like(leaf.value, order="C")
-    inside = {node for group in joined for chain in group.members for node in chain.nodes}
-    front = [node for node in nodes if node not in inside]
-    chained = {leaf for group in joined for chain in group.members for leaf in chain.slots.values()}
-    own = {path: leaf for path, leaf in leaves.items() if leaf not in chained}
-    pinned = {x: place for x, place in given if x.function is not None and x.base is None}
-    read_later = {x for node in inside for x in node.inputs} - inside - chained
-    plan = Plan(places, Pool(), pinned, [loss, *read_later])
-    calls, ends = plan.calls(front, own, results)
-    calls += [partial(np.copyto, place, places[x]) for x, place in given if pinned.get(x) is not place]
-    return calls + [call for group in joined for call in group.calls(places)] + ends
+class Program:
+    """A recording's calls: everything up to the gradients, the equal chains behind them, and copies at the end."""
+
+    def __init__(self, nodes: list[Node], leaves: Leaves, results: Leaves, places: Places, loss: Node) -> None:
+        self._joined, self._places, self._compiled = chains(nodes, leaves, results, loss), places, False
+        given = [one for group in self._joined for one in group.lay_out(places)]
+        for leaf in leaves.values():
+            if leaf not in places:
+                places[leaf] = np.empty_like(leaf.value, order="C")
+        inside = {node for group in self._joined for chain in group.members for node in chain.nodes}
+        chained = {leaf for group in self._joined for chain in group.members for leaf in chain.slots.values()}
+        pinned = {x: place for x, place in given if x.function is not None and x.base is None}
+        read_later = {x for node in inside for x in node.inputs} - inside - chained
+        plan = Plan(places, Pool(), pinned, [loss, *read_later])
+        own = {path: leaf for path, leaf in leaves.items() if leaf not in chained}
+        self._front, self._ends = plan.calls([node for node in nodes if node not in inside], own, results)
+        self._front += [partial(np.copyto, place, places[x]) for x, place in given if pinned.get(x) is not place]
+        self.calls = self._with([group.calls(places) for group in self._joined])
+
+    def compile_chains(self) -> None:
+        """From now on compute each chain in one compiled loop, where that is possible: the bits stay the same."""
+        if not self._compiled:
+            self._compiled = True
+            self.calls = self._with([group.compiled(self._places) or group.calls(self._places) for group in self._joined])
+
+    def _with(self, chained: list[list[Call]]) -> list[Call]:
+        return [*self._front, *(call for calls in chained for call in calls), *self._ends]
 
 
 def _node_or_constant(leaf: Any) -> Any:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from portable_bp_numpy import chains, replay
 
 import portable_bp as bp
 from portable_bp.backend import Backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
+from portable_bp_numpy import chains, replay
 
 NUMPY = bp.get_backend("numpy")
 RNG = np.random.default_rng(5)
@@ -156,8 +156,8 @@ def test_a_step_that_looks_at_values_runs_unrecorded():
     step, state = network_step(
         [bp.Dense(6, 6), Branching(), bp.Dense(6, 4)], bp.SoftmaxCrossEntropy(), bp.SGD(), "float64"
     )
-    found, losses = NUMPY.compile(step)(state, (X, LABELS), ORDER)
-    expected, expected_losses = Backend.compile(NUMPY, step)(state, (X, LABELS), ORDER)
+    _, losses = NUMPY.compile(step)(state, (X, LABELS), ORDER)
+    _, expected_losses = Backend.compile(NUMPY, step)(state, (X, LABELS), ORDER)
     np.testing.assert_array_equal(losses, expected_losses)
     with pytest.raises(AssertionError, match="not recorded"):
         require_replayed(step, state, (X, LABELS), ORDER)
