@@ -25,13 +25,21 @@ def _targets(ours: str, peer: str, wanted: dict[str, tuple[float, float]], best:
     return [Target(ours, peer, work, must, aim, best) for work, (must, aim) in wanted.items()]
 
 
-NUMPY, JAX = "portable_bp numpy", "portable_bp jax"
+NUMPY, NUMBA, JAX = "portable_bp numpy", "portable_bp numpy, Numba", "portable_bp jax"
+TORCH = {"seed": (0.5, 0.35), "small": (0.75, 0.5), "mid": (0.9, 0.6)}
+SKLEARN = {"seed": (0.5, 0.33), "small": (0.6, 0.4), "mid": (0.65, 0.45)}
+SCAN = {"seed": (1.2, 0.95), "small": (1.5, 0.95), "mid": (1.4, 0.95)}
 TARGETS = [
-    *_targets(
-        NUMPY, "torch eager", {"seed": (0.5, 0.35), "small": (0.75, 0.5), "mid": (0.9, 0.6), "tiny": (0.25, 0.15)}
+    *(
+        target
+        for ours in (NUMPY, NUMBA)
+        for target in (
+            *_targets(ours, "torch eager", TORCH),
+            *_targets(ours, "scikit-learn", SKLEARN),
+            *_targets(ours, "JAX scan", SCAN, best=True),
+        )
     ),
-    *_targets(NUMPY, "scikit-learn", {"seed": (0.5, 0.33), "small": (0.6, 0.4), "mid": (0.65, 0.45)}),
-    *_targets(NUMPY, "JAX scan", {"seed": (1.2, 0.95), "small": (1.5, 0.95), "mid": (1.4, 0.95)}, best=True),
+    *_targets(NUMPY, "torch eager", {"tiny": (0.25, 0.15)}),
     *_targets(NUMPY, "numpy hand", {"tiny": (1.3, 1.0)}),
     *_targets(JAX, "JAX scan", dict.fromkeys(("seed", "small", "mid", "tiny"), (1.05, 0.95))),
 ]

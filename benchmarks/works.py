@@ -58,9 +58,9 @@ ENCODER = (8, 3, 8)
 WORKS = {
     work.name: work
     for work in (
-        Work("seed", "mnist", (784, 32, 10), 3_000, 128, repeat=20, accuracy=0.75),
-        Work("small", "mnist", (784, 128, 10), 60_000, 128, repeat=3, accuracy=0.9),
-        Work("mid", "mnist", (784, 512, 512, 10), 20_000, 128, repeat=3, accuracy=0.9),
+        Work("seed", "mnist", (784, 32, 10), 3_000, 128, repeat=50, accuracy=0.75),
+        Work("small", "mnist", (784, 128, 10), 60_000, 128, repeat=5, accuracy=0.9),
+        Work("mid", "mnist", (784, 512, 512, 10), 20_000, 128, repeat=5, accuracy=0.9),
         Work("wide", "mnist", (784, 4096, 4096, 4096, 10), 61_440, 4096, accuracy=0.5, gpu_only=True),
         Work("tiny", "encoder", ENCODER, 8, 8, rate=0.5, steps=5_000),
         Work("population", "encoder", ENCODER, 8, 8, steps=200, networks=1_024),

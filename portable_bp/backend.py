@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
+from itertools import repeat
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar, final
 
@@ -19,7 +20,7 @@ State = dict[str, Any]
 Batch = tuple[Array, ...]
 Step = Callable[[State, Batch], tuple[State, Array]]
 Order: TypeAlias = "Array | int"
-Epoch = Callable[[State, Batch, Order], tuple[State, Array]]
+Epoch = Callable[[State, Batch, Sequence[Order]], tuple[State, Array]]
 T = TypeVar("T")
 
 
@@ -73,21 +74,27 @@ class Backend(ABC):
     def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
         """Turn one pure training step into one call that runs many of them.
 
-        ``epoch(state, data, order) -> (state, losses)``: for each row of ``order``, integers of shape (steps, batch),
+        ``epoch(state, data, orders) -> (state, losses)``: for each row of each order, integers of shape (steps, batch),
         the rows of every array in ``data`` are gathered and given to ``step``; a number instead of an array is a number
-        of steps, each on all of ``data`` as it lies. ``losses`` has shape (steps, ...). The state given in stays what
-        it was. ``as_written`` forbids a compiler to change the arithmetic: no fused
+        of steps, each on all of ``data`` as it lies. ``losses`` has shape (steps of all orders, ...). The state given
+        in stays what it was. ``as_written`` forbids a compiler to change the arithmetic: no fused
         a·b + c, no product with a reciprocal for a quotient, no constants put together.
         """
         xp = self.xp
 
-        def epoch(state: State, data: Batch, order: Order) -> tuple[State, Array]:
-            losses, batch = [], data
-            for i in range(order if isinstance(order, int) else order.shape[0]):
-                if not isinstance(order, int):
-                    batch = tuple(xp.take(array, order[i, ...], axis=0) for array in data)
-                state, loss = step(state, batch)
-                losses.append(loss)
+        def batches(data: Batch, order: Order) -> Iterator[Batch]:
+            if isinstance(order, int):
+                yield from repeat(data, order)
+            else:
+                for i in range(order.shape[0]):
+                    yield tuple(xp.take(array, order[i, ...], axis=0) for array in data)
+
+        def epoch(state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Array]:
+            losses = []
+            for order in orders:
+                for batch in batches(data, order):
+                    state, loss = step(state, batch)
+                    losses.append(loss)
             return state, xp.stack(losses)
 
         return epoch

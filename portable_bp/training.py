@@ -98,19 +98,20 @@ class Run:
         """
         if self.batches.size < self.batches.n or self.measured:
             return 1
-        return min(STEPS_AT_ONCE, max(1, NUMBERS_AT_ONCE // prod(self.data[0].shape)))
+        numbers: int = prod(self.data[0].shape)
+        return min(STEPS_AT_ONCE, max(1, NUMBERS_AT_ONCE // numbers))
 
     def epochs(self, epoch: Epoch, state: State, numbers: range, at_once: int = 1) -> Iterator[tuple[State, Columns]]:
         """Train the epochs of these ``numbers``; after ``at_once`` of them yield the state and their columns.
 
         Raises NonFiniteError where a batch's loss was not finite; the state yielded last is then the last good one.
         """
-        orders: list[Order] = []
+        orders = self.batches.orders(self.backend, self.model.seed, numbers.start)
         for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
             started = perf_counter()
-            if self.batches.shuffle or not orders:
-                orders = self.batches.orders(self.backend, self.model.seed, some.start)
-            after, losses = self._train(epoch, state, [len(some)] if len(some) > 1 else orders)
+            after, losses = epoch(state, self.data, [len(some)] if len(some) > 1 else orders)
+            if self.batches.shuffle and some.stop < numbers.stop:  # drawn while the device still computes
+                orders = self.batches.orders(self.backend, self.model.seed, some.stop)
             try:
                 columns = self._read(some, after["params"], losses)
             except NonFiniteError:
@@ -119,13 +120,6 @@ class Run:
                 raise
             state, seconds = after, (perf_counter() - started) / len(some)
             yield state, {**columns, "seconds": [seconds] * len(some)}
-
-    def _train(self, epoch: Epoch, state: State, orders: list[Order]) -> tuple[State, list[Array]]:
-        losses = []
-        for order in orders:
-            state, values = epoch(state, self.data, order)
-            losses.append(values)
-        return state, losses
 
     @property
     def measures(self) -> list[tuple[str, int]]:
@@ -138,9 +132,9 @@ class Run:
         """Names of a row's entries."""
         return ["epoch", "loss", *(name for name, _ in self.measures), "seconds"]
 
-    def _read(self, epochs: range, params: Tree, losses: list[Array]) -> Columns:
+    def _read(self, epochs: range, params: Tree, losses: Array) -> Columns:
         """Read everything that these epochs measured from the device, in one transfer."""
-        values = [*losses, _finite(self.backend.xp, params, losses[0])]
+        values = [losses, _finite(self.backend.xp, params, losses)]
         for data in self.measured.values():
             values += measure(self.backend, self.model, params, data, accuracy=self.accuracy)
         numbers = self.backend.to_numpy(self.backend.xp.concat(values)).tolist()
@@ -178,6 +172,5 @@ class Run:
 
 def _finite(xp: Namespace, params: Tree, like: Array) -> Array:
     """Share of the parameter arrays that hold only finite numbers, of shape (1,) and the dtype of ``like``."""
-    arrays = [array for layer in params for array in layer.values()]
-    flags = [xp.reshape(xp.astype(xp.all(xp.isfinite(array)), like.dtype), (1,)) for array in arrays]
-    return sum(flags[1:], flags[0]) * (1.0 / len(flags)) if flags else xp.ones_like(like[:1])
+    flags = [xp.all(xp.isfinite(array)) for layer in params for array in layer.values()]
+    return xp.mean(xp.astype(xp.stack(flags), like.dtype), keepdims=True) if flags else xp.ones_like(like[:1])

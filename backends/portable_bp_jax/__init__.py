@@ -1,10 +1,10 @@
 """JAX arrays, with the epoch compiled by XLA; JAX's own autodiff is not used."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from portable_bp.backend import Backend, Batch, Epoch, State, Step
+from portable_bp.backend import Backend, Batch, Epoch, Order, State, Step
 from portable_bp.errors import BackendError
 
 __all__ = ["JaxBackend"]
@@ -76,7 +76,7 @@ class JaxBackend(Backend):
             yield
 
     def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
-        """Compile the whole epoch into one call: `jax.jit` of a `jax.lax.scan` over the steps.
+        """Compile the whole epoch into one call: `jax.jit` of a `jax.lax.scan` over the steps of each order.
 
         ``as_written`` is known to be possible on the CPU; elsewhere the steps then run operation by operation.
         """
@@ -84,24 +84,33 @@ class JaxBackend(Backend):
         if as_written and self._device.platform != "cpu":
             return super().compile(step)
 
-        def epoch(state: State, data: Batch, order: Any) -> tuple[State, Any]:
-            def scanned(state: State, rows: Any) -> tuple[State, Any]:
-                # The order's numbers are row numbers; "fill" would compare each of them with the bounds.
-                return step(state, tuple(jax.numpy.take(array, rows, axis=0, mode="clip") for array in data))
+        def scanned(data: Batch) -> Any:
+            # The order's numbers are row numbers; "fill" would compare each of them with the bounds.
+            return lambda state, rows: step(state, tuple(jax.numpy.take(a, rows, axis=0, mode="clip") for a in data))
 
-            final, losses = jax.lax.scan(scanned, state, order)
-            return final, losses
-
-        def whole(state: State, data: Batch, steps: int) -> tuple[State, Any]:
-            final, losses = jax.lax.scan(lambda state, _: step(state, data), state, None, length=steps)
-            return final, losses
+        def epoch(state: State, data: Batch, arrays: list[Any], form: tuple[int | None, ...]) -> tuple[State, Any]:
+            losses, orders = [], iter(arrays)
+            for steps in form:
+                if steps is None:
+                    state, found = jax.lax.scan(scanned(data), state, next(orders))
+                else:
+                    state, found = jax.lax.scan(lambda state, _: step(state, data), state, length=steps)
+                losses.append(found)
+            return state, jax.numpy.concatenate(losses)
 
         # Where arrays lie is said, or a second call with the first one's results would compile once more.
         here = jax.sharding.SingleDeviceSharding(self._device)
-        options = {"out_shardings": here, "compiler_options": AS_WRITTEN if as_written else None}
-        by_rows = jax.jit(epoch, in_shardings=here, **options)
-        by_number = jax.jit(whole, in_shardings=(here, here), static_argnums=2, **options)
-        return lambda state, data, order: (by_number if isinstance(order, int) else by_rows)(state, data, order)
+        options = AS_WRITTEN if as_written else None
+        compiled = jax.jit(epoch, static_argnums=3, in_shardings=here, out_shardings=here, compiler_options=options)
+
+        def run(state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
+            arrays = [order for order in orders if not isinstance(order, int)]
+            result: tuple[State, Any] = compiled(
+                state, data, arrays, tuple(order if isinstance(order, int) else None for order in orders)
+            )
+            return result
+
+        return run
 
     @classmethod
     def devices(cls) -> list[str]:

@@ -13,7 +13,7 @@ from portable_bp_numpy.reproducible import product
 
 Call = Callable[[], Any]
 
-REDUCTIONS: dict[Any, np.ufunc] = {
+REDUCTIONS: dict[Any, Any] = {
     np.sum: np.add,
     np.prod: np.multiply,
     np.max: np.maximum,
@@ -25,7 +25,7 @@ REDUCTIONS: dict[Any, np.ufunc] = {
 
 def calls_into(out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
     """Calls that leave ``function(*args, **kwargs)`` in ``out``, with the same bits."""
-    if function is np.matmul and _plain_product(*args, out):
+    if function is np.matmul and _plain_product(args[0], args[1], out):
         return [partial(args[0].dot, args[1], out)]
     if isinstance(function, np.ufunc):
         if function in (np.maximum, np.minimum):  # a third argument by position is deprecated there
@@ -43,7 +43,7 @@ def calls_into(out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
 
 def _plain_product(a: Any, b: Any, out: Any) -> bool:
     """Whether ``a.dot(b, out)`` is the same product of two matrices; it starts in half of `numpy.matmul`'s time."""
-    return a.ndim == b.ndim == 2 and a.dtype == b.dtype == out.dtype and out.flags.c_contiguous
+    return bool(a.ndim == b.ndim == 2 and a.dtype == b.dtype == out.dtype and out.flags.c_contiguous)
 
 
 def _where(out: Any, condition: Any, x: Any, y: Any) -> list[Call]:

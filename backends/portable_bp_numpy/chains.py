@@ -56,9 +56,7 @@ def _name(names: dict[Node, Any], x: Any) -> Any:
     return (x.dtype, x.tobytes()) if isinstance(x, np.ndarray) else names.get(x, x)
 
 
-def chains(
-    tape: Sequence[Node], leaves: Mapping[Path, Node], results: Mapping[Path, Any], loss: Node
-) -> list[Joined]:
+def chains(tape: Sequence[Node], leaves: Mapping[Path, Node], results: Mapping[Path, Any], loss: Node) -> list[Joined]:
     """The chains of a recording, equal ones together."""
     users: defaultdict[Node, set[Node]] = defaultdict(set)
     for node in tape:

@@ -37,10 +37,12 @@ KINDS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(bool))
 
 
 def compiler() -> Callable[[Any], Any] | None:
-    """Numba's compiler, None where it isn't installed or doesn't know this NumPy."""
+    """Numba's compiler; None where it isn't installed, doesn't know this NumPy, or NUMBA_DISABLE_JIT is set."""
     try:
         import numba
     except Exception:  # it raises ImportError, SystemError or its own errors for a NumPy that is too new
+        return None
+    if numba.config.DISABLE_JIT:
         return None
     compile_loop: Callable[[Any], Any] = numba.njit(error_model="numpy")
     return compile_loop
@@ -64,9 +66,7 @@ def fused(nodes: Sequence[Node], results: Sequence[tuple[Node, Node]], read: dic
 class _Loop:
     """A chain as Python source, and the arrays for it: long ones a0, a1 …, and numbers n2, n3 … of shape ()."""
 
-    def __init__(
-        self, nodes: Sequence[Node], results: Sequence[tuple[Node, Node]], read: dict[Node, Any]
-    ) -> None:
+    def __init__(self, nodes: Sequence[Node], results: Sequence[tuple[Node, Node]], read: dict[Node, Any]) -> None:
         self.arguments: dict[str, Any] = {}
         self._names = {node: self._argument(array) for node, array in read.items()}
         body = [self._assigned(number, node) for number, node in enumerate(nodes)]
@@ -83,7 +83,11 @@ class _Loop:
         return f"{name}[i]" if array.shape else name
 
     def _assigned(self, number: int, node: Node) -> str:
-        said = [self._names[x] if isinstance(x, Node) else self._argument(x) for x in node.args if not isinstance(x, np.dtype)]
+        said = [
+            self._names[x] if isinstance(x, Node) else self._argument(x)
+            for x in node.args
+            if not isinstance(x, np.dtype)
+        ]
         self._names[node] = f"t{number}"
         pattern = f"{node.dtype.name}({{}})" if node.function is astype else WRITTEN[node.function]
         return f"t{number} = {pattern.format(*said)}"

@@ -29,7 +29,7 @@ class LoweredSigmoid(Sigmoid):
 
 @dataclass(frozen=True)
 class LoweredSoftmaxCrossEntropy(SoftmaxCrossEntropy):
-    """The portable formulas on logits turned to (..., n_out, batch): each sum over the classes is one over long rows."""
+    """The portable formulas on logits turned to (..., n_out, batch): sums over the classes then add up long rows."""
 
     def forward(self, xp: Any, y: Any, target: Any, weight: Any = None) -> tuple[Any, Any]:
         n_out = y.shape[-1]

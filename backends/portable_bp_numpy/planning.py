@@ -64,7 +64,8 @@ class Plan:
         in_place = {new: leaf for new, leaf in possible.items() if new not in self.pinned}
         self.pinned.update({new: self.places[leaf] for new, leaf in in_place.items()})
         self._kept |= {new.owner for new in results.values() if isinstance(new, Node)}
-        last, copies = last_uses(nodes), []
+        last = last_uses(nodes)
+        copies: list[Call] = []
         calls = [call for number, node in enumerate(nodes) for call in self._operation(number, node, last)]
         ends = [(leaf, results[path]) for path, leaf in leaves.items()]
         for leaf, new in ends:
@@ -100,7 +101,7 @@ class Plan:
 
     def _view(self, node: Node, args: Any, kwargs: Any) -> Any:
         view = node.function(*args, **kwargs)
-        if not np.may_share_memory(view, self.places[node.base]):
+        if not any(np.may_share_memory(view, self.places[x]) for x in node.inputs):
             raise NotRecordable(f"{node.function} looks at its argument's memory in one layout and copies another")
         return view
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -16,23 +16,34 @@ from portable_bp_numpy.planning import Places, Plan, Pool, needed
 from portable_bp_numpy.recording import Node, NotRecordable, Recorded, Tape
 
 Leaves = dict[Path, Any]
-PATIENCE = 1.0
-"""Seconds of training before the chains are compiled, which takes half a second."""
+PATIENCE = 0.5
+"""Seconds of training before the chains are compiled, which takes as long."""
 
 
 def compiled(step: Step, plain: Epoch) -> Epoch:
-    """Give an epoch that replays a recording of ``step``; where the step can't be recorded, the ``plain`` epoch."""
-    recordings: dict[Any, Epoch] = {}
+    """Give an epoch that replays recordings of ``step``; where the step can't be recorded, the ``plain`` epoch."""
+    recordings: dict[Any, Replayed] = {}
+    recordable = [True]
 
-    def epoch(state: State, data: Batch, order: Order) -> tuple[State, Any]:
+    def recording(state: State, data: Batch, order: Order) -> Replayed:
         form = _form(state, data, order)
         if form not in recordings:
-            try:
-                first = data if isinstance(order, int) else tuple(array[order[0]] for array in data)
-                recordings[form] = Replayed(step, state, first)
-            except Exception:  # a branch on a value; or an error of the step's own, which the plain loop will raise
-                recordings[form] = plain
-        return recordings[form](state, data, order)
+            batch = data if isinstance(order, int) else tuple(array[order[0]] for array in data)
+            recordings[form] = Replayed(step, state, batch)
+        return recordings[form]
+
+    def epoch(state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
+        try:
+            replayed = [recording(state, data, order) for order in orders] if recordable[0] else []
+        except Exception:  # a branch on a value; or an error of the step's own, which the plain loop will raise
+            recordable[0] = False
+        if not recordable[0]:
+            return plain(state, data, orders)
+        now, losses = dict(leaves_of(state)), []
+        for one, order in zip(replayed, orders, strict=True):
+            losses.append(one(now, data, order))
+            now = one.state
+        return rebuilt(state, lambda path, _: now[path].copy()), np.concatenate(losses)
 
     return epoch
 
@@ -61,17 +72,17 @@ class Replayed:
         self.state = {path: places[leaf] for path, leaf in leaves.items()}
         self._batch, self._loss, self._seconds = [places[x] for x in rows], places[loss.node], 0.0
 
-    def __call__(self, state: State, data: Batch, order: Order) -> tuple[State, Any]:
-        """Run a step for each row of ``order``, or that number of steps on all of the data."""
+    def __call__(self, state: Leaves, data: Batch, order: Order) -> Any:
+        """Go on from a state for each row of ``order``, or that number of steps on all of the data; give the losses."""
         started = perf_counter()
-        for path, array in leaves_of(state):
+        for path, array in state.items():
             np.copyto(self.state[path], array)
         losses = np.empty((order if isinstance(order, int) else len(order), *self._loss.shape), self._loss.dtype)
         self.run(data, order, losses)
         self._seconds += perf_counter() - started
         if self._seconds > PATIENCE:
             self._program.compile_chains()
-        return rebuilt(state, lambda path, _: self.state[path].copy()), losses
+        return losses
 
     def run(self, data: Batch, order: Order, losses: Any) -> None:
         """The steps; all that is left to do for each of them is to gather its batch and to call."""
@@ -111,7 +122,9 @@ class Program:
         """From now on compute each chain in one compiled loop, where that is possible: the bits stay the same."""
         if not self._compiled:
             self._compiled = True
-            self.calls = self._with([group.compiled(self._places) or group.calls(self._places) for group in self._joined])
+            self.calls = self._with(
+                [group.compiled(self._places) or group.calls(self._places) for group in self._joined]
+            )
 
     def _with(self, chained: list[list[Call]]) -> list[Call]:
         return [*self._front, *(call for calls in chained for call in calls), *self._ends]

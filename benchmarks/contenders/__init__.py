@@ -34,8 +34,10 @@ class Entry:
 
 
 ON_CPU = {"JAX_PLATFORMS": "cpu"}
+NO_NUMBA = {"NUMBA_DISABLE_JIT": "1"}
 CPU_ENTRIES = (
-    Entry("portable_bp numpy", "portable_bp_fit", "Fit", NETWORKS, "numpy", True),
+    Entry("portable_bp numpy", "portable_bp_fit", "Fit", NETWORKS, "numpy", True, NO_NUMBA),
+    Entry("portable_bp numpy, Numba", "portable_bp_fit", "FitWithNumba", MNIST, "numpy", True),
     Entry("portable_bp numpy", "portable_bp_population", "Population", ALL - NETWORKS, "numpy"),
     Entry("portable_bp torch", "portable_bp_fit", "Fit", NETWORKS, "torch"),
     Entry("portable_bp torch", "portable_bp_population", "Population", ALL - NETWORKS, "torch"),

@@ -23,8 +23,7 @@ class Population(Contender):
             step = backend.xp.zeros((), dtype=backend.xp.int64)
             self.state = {"params": tree, "optimizer": optimizer.init(backend.xp, tree), "step": step}
             self.data = (backend.asarray(problem.x), backend.asarray(problem.y))
-            rows = backend.xp.arange(problem.work.batch, dtype=backend.xp.int64)
-            self.order = backend.xp.broadcast_to(rows, (problem.work.steps, problem.work.batch))
+            self.steps = problem.work.steps
             self.run = backend.compile(training_step(backend.xp, self.model, backend.lower(optimizer)))
 
     def _model(self) -> Model:
@@ -34,7 +33,7 @@ class Population(Contender):
 
     def epoch(self) -> float:
         with self.backend.activate():
-            self.state, losses = self.run(self.state, self.data, self.order)
+            self.state, losses = self.run(self.state, self.data, [self.steps])
             return float(self.backend.to_numpy(losses).mean())
 
     def logits(self, x: Array) -> Array:

@@ -76,7 +76,7 @@ class Training:
             run = place.compile(training_step(place.xp, net.model, self.optimizer))
             for epoch in range(1, self.epochs + 1):
                 for order in _one_by_one(batches.orders(place, net.seed, epoch)):
-                    state, _ = run(state, data, order)
+                    state, _ = run(state, data, [order])
                     yield _on_host(place, state)
 
 

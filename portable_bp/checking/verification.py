@@ -146,7 +146,7 @@ def _training_case() -> Callable[[Backend, str], Arrays]:
             data = net.batch(Stream(0, "x").normal((BATCH, 6)), targets_for(net.loss, 3))
             order = backend.asarray(np.asarray([[0, 1, 2], [3, 4, 0], [2, 1, 4]]))
             epoch = backend.compile(training_step(backend.xp, net.model, backend.lower(rule)))
-            state, _ = epoch(net.start(rule), data, order)
+            state, _ = epoch(net.start(rule), data, [order])
             return {
                 f"{i}.{n}": backend.to_numpy(a) for i, layer in enumerate(state["params"]) for n, a in layer.items()
             }

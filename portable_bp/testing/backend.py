@@ -59,11 +59,12 @@ def check_epoch(backend: Backend) -> None:
         return {"sum": state["sum"] + total, "n": state["n"] + 1}, total
 
     rows = np.arange(12.0).reshape(6, 2)
-    order = np.asarray([[5, 0], [1, 1], [3, 4]])
+    first = np.asarray([[5, 0], [1, 1], [3, 4]])
     state = {"sum": xp.zeros((), dtype=xp.float64), "n": xp.zeros((), dtype=xp.int64)}
-    final, losses = backend.compile(step)(state, (backend.asarray(rows),), backend.asarray(order))
-    expected = rows[order].sum(axis=(1, 2))
+    orders = [backend.asarray(first), backend.asarray(np.asarray([[2]])), 2]
+    final, losses = backend.compile(step)(state, (backend.asarray(rows),), orders)
+    expected = np.asarray([*rows[first].sum(axis=(1, 2)), rows[2].sum(), rows.sum(), rows.sum()])
     found = {"losses": losses, **final}
-    wanted = {"losses": expected, "sum": np.asarray(expected.sum()), "n": np.asarray(len(order))}
-    for name, array in wanted.items():
-        require_same(backend, f"compile: {name}", backend.to_numpy(found[name]), array)
+    wanted = {"losses": expected, "sum": np.asarray(expected.sum()), "n": np.asarray(len(expected))}
+    for name, array in {**wanted, "n before": np.asarray(0)}.items():
+        require_same(backend, f"compile: {name}", backend.to_numpy({**found, "n before": state["n"]}[name]), array)

@@ -25,7 +25,7 @@ def leaves(tree):
     return dict(replay.leaves_of(tree))
 
 
-def require_replayed(step, state, data, order):
+def require_replayed(step, state, data, *orders):
     """Require that the step is recorded, and that the replay ends with the plain loop's bits."""
 
     def never(*_):
@@ -33,8 +33,8 @@ def require_replayed(step, state, data, order):
 
     before = {path: array.copy() for path, array in leaves(state).items()}
     with NUMPY.activate():
-        found, losses = replay.compiled(step, never)(state, data, order)
-        expected, expected_losses = Backend.compile(NUMPY, step)(state, data, order)
+        found, losses = replay.compiled(step, never)(state, data, orders)
+        expected, expected_losses = Backend.compile(NUMPY, step)(state, data, orders)
     np.testing.assert_array_equal(losses, expected_losses)
     assert losses.dtype == expected_losses.dtype
     assert leaves(found).keys() == leaves(expected).keys()
@@ -81,7 +81,7 @@ def test_every_loss_is_replayed_bit_for_bit_with_and_without_weights(loss):
     step, state = network_step([bp.Dense(6, 4)], loss, bp.Momentum(), "float64")
     require_replayed(step, state, (X, target), ORDER)
     require_replayed(step, state, (X, target, RNG.random(12)), ORDER)
-    require_replayed(step, state, (X, target), 4)  # the whole set as it lies
+    require_replayed(step, state, (X, target), ORDER, ORDER[:2, :3], 4)  # batches of 5 and 3, and the whole set
 
 
 def test_a_population_with_rates_of_its_own_is_replayed_bit_for_bit():
@@ -156,8 +156,8 @@ def test_a_step_that_looks_at_values_runs_unrecorded():
     step, state = network_step(
         [bp.Dense(6, 6), Branching(), bp.Dense(6, 4)], bp.SoftmaxCrossEntropy(), bp.SGD(), "float64"
     )
-    _, losses = NUMPY.compile(step)(state, (X, LABELS), ORDER)
-    _, expected_losses = Backend.compile(NUMPY, step)(state, (X, LABELS), ORDER)
+    _, losses = NUMPY.compile(step)(state, (X, LABELS), [ORDER])
+    _, expected_losses = Backend.compile(NUMPY, step)(state, (X, LABELS), [ORDER])
     np.testing.assert_array_equal(losses, expected_losses)
     with pytest.raises(AssertionError, match="not recorded"):
         require_replayed(step, state, (X, LABELS), ORDER)
@@ -168,7 +168,7 @@ def test_an_error_in_a_step_is_the_error_that_the_user_sees():
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        NUMPY.compile(step)({"a": np.ones(2)}, (X,), ORDER)
+        NUMPY.compile(step)({"a": np.ones(2)}, (X,), [ORDER])
 
 
 def allocated(width, rule):
@@ -178,7 +178,7 @@ def allocated(width, rule):
     with NUMPY.activate():
         step = training_step(NUMPY.xp, net.model, rule)
         replayed = replay.Replayed(step, net.start(rule), (x[:5], LABELS[:5]))
-        replayed(net.start(rule), (x, LABELS), ORDER)
+        replayed(leaves(net.start(rule)), (x, LABELS), ORDER)
         losses = np.empty(len(ORDER), np.float32)
         tracemalloc.start()
         try:

@@ -1,0 +1,66 @@
+"""Chains compiled by Numba: the bits of NumPy's calls, and NumPy's calls wherever they can't be compiled."""
+
+import numpy as np
+import pytest
+
+import portable_bp as bp
+from portable_bp.backpropagation import training_step
+from portable_bp.checking.cases import OPTIMIZERS
+from portable_bp_numpy import fused, replay
+
+NUMPY = bp.get_backend("numpy")
+WIDTH = 700  # enough for a loop to be worth it
+needs_numba = pytest.mark.skipif(fused.compiler() is None, reason="Numba is not installed, or doesn't know this NumPy")
+
+
+def trained(rule, dtype="float32", arithmetic="native", steps=6):
+    """State and losses of some steps, and the calls of one step."""
+    layers = [bp.Dense(6, WIDTH), bp.Tanh(), bp.Dense(WIDTH, 4)]
+    net = bp.Network(layers, bp.SoftmaxCrossEntropy(), dtype=dtype, arithmetic=arithmetic, seed=2)
+    rng = np.random.default_rng(0)
+    data = (rng.normal(size=(12, 6)).astype(dtype), rng.integers(0, 4, 12))
+    step = training_step(net.backend.xp, net.model, net.backend.lower(rule))
+    with NUMPY.activate():
+        replayed = replay.Replayed(step, net.start(rule), data)
+        losses = [replayed(dict(replay.leaves_of(net.start(rule))), data, 1)]
+        losses += [replayed({p: a.copy() for p, a in replayed.state.items()}, data, 1) for _ in range(steps)]
+    return {p: a.copy() for p, a in replayed.state.items()}, np.concatenate(losses), len(replayed._program.calls)
+
+
+@needs_numba
+@pytest.mark.parametrize("arithmetic", ["native", "reproducible"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", [*list(OPTIMIZERS)[:10], "ExponentialDecay"])
+def test_compiled_chains_have_the_bits_of_numpys_calls(name, dtype, arithmetic, monkeypatch):
+    monkeypatch.setattr(replay, "PATIENCE", float("inf"))
+    expected, expected_losses, calls = trained(OPTIMIZERS[name], dtype, arithmetic)
+    monkeypatch.setattr(replay, "PATIENCE", 0.0)
+    found, losses, fewer = trained(OPTIMIZERS[name], dtype, arithmetic)
+    assert fewer < calls
+    np.testing.assert_array_equal(losses, expected_losses)
+    for path, array in expected.items():
+        np.testing.assert_array_equal(found[path], array, err_msg=str(path))
+
+
+def test_without_numba_nothing_is_compiled(monkeypatch):
+    monkeypatch.setattr(replay, "PATIENCE", 0.0)
+    monkeypatch.setattr(fused, "compiler", lambda: None)
+    _, without, calls = trained(bp.Adam())
+    monkeypatch.setattr(replay, "PATIENCE", float("inf"))
+    _, expected, as_many = trained(bp.Adam())
+    assert calls == as_many
+    np.testing.assert_array_equal(without, expected)
+
+
+class Odd(bp.SGD):
+    """A rule with an operation that is not defined to the last bit."""
+
+    def update(self, xp, params, grads, state):
+        return super().update(xp, params, [{n: xp.tanh(g) for n, g in own.items()} for own in grads], state)
+
+
+def test_a_chain_with_a_function_that_libraries_round_differently_stays_numpys(monkeypatch):
+    monkeypatch.setattr(replay, "PATIENCE", 0.0)
+    _, _, calls = trained(Odd())
+    monkeypatch.setattr(replay, "PATIENCE", float("inf"))
+    assert trained(Odd())[2] == calls
