@@ -79,12 +79,14 @@ def attempt(action: Callable[[Contestant, Work, Result], None], one: Contestant,
 
 
 def warm_up(one: Contestant, work: Work, result: Result) -> None:
-    """The first epoch: compilation and first touches of memory are in it, imports and loading are not."""
+    """The first epoch, with compilation and first touches of memory but without imports; then some that don't count."""
     said = one.started()
     result.loaded_mb, result.environment = said.pop("loaded_mb"), said
     answer = one.ask("epochs 1")
     result.first = work.milliseconds(answer["seconds"])
     result.losses.append(answer["loss"])
+    if work.warm:
+        one.ask(f"epochs {work.warm}")
 
 
 def train(one: Contestant, work: Work, result: Result) -> None:

@@ -26,6 +26,8 @@ class Work:
     """Networks trained at once, each with a rate of its own; 0 is one network without a leading axis."""
     repeat: int = 1
     """Epochs a turn, of which the median counts: a few milliseconds alone would meet cold caches, sleeping threads."""
+    warm: int = 0
+    """Epochs between the first and the measured ones, about a second, in which just-in-time compilers take notice."""
     accuracy: float = 0.0
     """Share of right classes that every sound contender passes after one epoch and a round; below it is no training."""
     gpu_only: bool = False
@@ -58,9 +60,9 @@ ENCODER = (8, 3, 8)
 WORKS = {
     work.name: work
     for work in (
-        Work("seed", "mnist", (784, 32, 10), 3_000, 128, repeat=50, accuracy=0.75),
-        Work("small", "mnist", (784, 128, 10), 60_000, 128, repeat=5, accuracy=0.9),
-        Work("mid", "mnist", (784, 512, 512, 10), 20_000, 128, repeat=5, accuracy=0.9),
+        Work("seed", "mnist", (784, 32, 10), 3_000, 128, repeat=50, warm=250, accuracy=0.75),
+        Work("small", "mnist", (784, 128, 10), 60_000, 128, repeat=5, warm=5, accuracy=0.9),
+        Work("mid", "mnist", (784, 512, 512, 10), 20_000, 128, repeat=5, warm=5, accuracy=0.9),
         Work("wide", "mnist", (784, 4096, 4096, 4096, 10), 61_440, 4096, accuracy=0.5, gpu_only=True),
         Work("tiny", "encoder", ENCODER, 8, 8, rate=0.5, steps=5_000),
         Work("population", "encoder", ENCODER, 8, 8, steps=200, networks=1_024),
@@ -75,4 +77,4 @@ def sized(work: Work, gpu: bool, images: int | None, steps: int | None) -> Work:
     rows = 60_000 if gpu and work.name == "mid" else work.rows
     if images is None or images >= rows:
         return replace(work, rows=rows)
-    return replace(work, rows=images, batch=min(work.batch, images), accuracy=0.0)
+    return replace(work, rows=images, batch=min(work.batch, images), accuracy=0.0, warm=0)

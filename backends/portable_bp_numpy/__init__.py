@@ -10,7 +10,7 @@ from portable_bp.backend import Backend, Epoch, Step, T
 from portable_bp.errors import BackendError
 from portable_bp_numpy.lowered import lowered
 from portable_bp_numpy.namespace import Namespace
-from portable_bp_numpy.replay import compiled
+from portable_bp_numpy.replay import CompiledEpoch
 from portable_bp_numpy.reproducible import exact_matmul, without_faded
 
 __all__ = ["NumpyBackend"]
@@ -47,7 +47,7 @@ class NumpyBackend(Backend):
 
     def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
         """Record the step once for each form of its arrays, plan where every result goes, and replay the calls."""
-        return compiled(step, super().compile(step))
+        return CompiledEpoch(step, super().compile(step))
 
     @property
     def spec(self) -> str:

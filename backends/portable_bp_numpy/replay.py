@@ -20,32 +20,43 @@ PATIENCE = 0.5
 """Seconds of training before the chains are compiled, which takes as long."""
 
 
-def compiled(step: Step, plain: Epoch) -> Epoch:
-    """Give an epoch that replays recordings of ``step``; where the step can't be recorded, the ``plain`` epoch."""
-    recordings: dict[Any, Replayed] = {}
-    recordable = [True]
+class CompiledEpoch:
+    """An epoch that replays recordings of ``step``; where the step can't be recorded, the ``plain`` epoch."""
 
-    def recording(state: State, data: Batch, order: Order) -> Replayed:
-        form = _form(state, data, order)
-        if form not in recordings:
-            batch = data if isinstance(order, int) else tuple(array[order[0]] for array in data)
-            recordings[form] = Replayed(step, state, batch)
-        return recordings[form]
+    def __init__(self, step: Step, plain: Epoch) -> None:
+        self._step, self._plain = step, plain
+        self._recordings: dict[Any, Replayed] = {}
+        self._recordable, self._seconds = True, 0.0
 
-    def epoch(state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
-        try:
-            replayed = [recording(state, data, order) for order in orders] if recordable[0] else []
-        except Exception:  # a branch on a value; or an error of the step's own, which the plain loop will raise
-            recordable[0] = False
-        if not recordable[0]:
-            return plain(state, data, orders)
+    def __call__(self, state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
+        """Train, as `portable_bp.Backend.compile` describes."""
+        started, replayed = perf_counter(), self._replayed(state, data, orders)
+        if not self._recordable:
+            return self._plain(state, data, orders)
         now, losses = dict(leaves_of(state)), []
         for one, order in zip(replayed, orders, strict=True):
             losses.append(one(now, data, order))
             now = one.state
+        self._seconds += perf_counter() - started
         return rebuilt(state, lambda path, _: now[path].copy()), np.concatenate(losses)
 
-    return epoch
+    def _replayed(self, state: State, data: Batch, orders: Sequence[Order]) -> list[Replayed]:
+        """A recording for each order; none where the step can't be recorded."""
+        try:
+            replayed = [self._recording(state, data, order) for order in orders] if self._recordable else []
+        except Exception:  # a branch on a value; or an error of the step's own, which the plain loop will raise
+            self._recordable, replayed = False, []
+        if self._seconds > PATIENCE:
+            for one in replayed:
+                one.compile_chains()
+        return replayed
+
+    def _recording(self, state: State, data: Batch, order: Order) -> Replayed:
+        form = _form(state, data, order)
+        if form not in self._recordings:
+            batch = data if isinstance(order, int) else tuple(array[order[0]] for array in data)
+            self._recordings[form] = Replayed(self._step, state, batch)
+        return self._recordings[form]
 
 
 def _form(state: State, data: Batch, order: Order) -> Any:
@@ -70,18 +81,15 @@ class Replayed:
         places: Places = {x: np.empty_like(x.value, order="C") for x in rows}
         self._program = Program(needed(tape.nodes, [*results.values(), loss.node]), leaves, results, places, loss.node)
         self.state = {path: places[leaf] for path, leaf in leaves.items()}
-        self._batch, self._loss, self._seconds = [places[x] for x in rows], places[loss.node], 0.0
+        self._batch, self._loss = [places[x] for x in rows], places[loss.node]
+        self.compile_chains = self._program.compile_chains
 
     def __call__(self, state: Leaves, data: Batch, order: Order) -> Any:
         """Go on from a state for each row of ``order``, or that number of steps on all of the data; give the losses."""
-        started = perf_counter()
         for path, array in state.items():
             np.copyto(self.state[path], array)
         losses = np.empty((order if isinstance(order, int) else len(order), *self._loss.shape), self._loss.dtype)
         self.run(data, order, losses)
-        self._seconds += perf_counter() - started
-        if self._seconds > PATIENCE:
-            self._program.compile_chains()
         return losses
 
     def run(self, data: Batch, order: Order, losses: Any) -> None:

@@ -10,21 +10,25 @@ from portable_bp_numpy import fused, replay
 
 NUMPY = bp.get_backend("numpy")
 WIDTH = 700  # enough for a loop to be worth it
+NEVER = float("inf")
 needs_numba = pytest.mark.skipif(fused.compiler() is None, reason="Numba is not installed, or doesn't know this NumPy")
 
 
-def trained(rule, dtype="float32", arithmetic="native", steps=6):
-    """State and losses of some steps, and the calls of one step."""
+def trained(rule, patience, monkeypatch, dtype="float32", arithmetic="native"):
+    """State and losses of some epochs, and the number of calls that a step has become."""
+    monkeypatch.setattr(replay, "PATIENCE", patience)
     layers = [bp.Dense(6, WIDTH), bp.Tanh(), bp.Dense(WIDTH, 4)]
     net = bp.Network(layers, bp.SoftmaxCrossEntropy(), dtype=dtype, arithmetic=arithmetic, seed=2)
     rng = np.random.default_rng(0)
     data = (rng.normal(size=(12, 6)).astype(dtype), rng.integers(0, 4, 12))
     step = training_step(net.backend.xp, net.model, net.backend.lower(rule))
+    epoch, state, losses = replay.CompiledEpoch(step, NUMPY.compile(step)), net.start(rule), []
     with NUMPY.activate():
-        replayed = replay.Replayed(step, net.start(rule), data)
-        losses = [replayed(dict(replay.leaves_of(net.start(rule))), data, 1)]
-        losses += [replayed({p: a.copy() for p, a in replayed.state.items()}, data, 1) for _ in range(steps)]
-    return {p: a.copy() for p, a in replayed.state.items()}, np.concatenate(losses), len(replayed._program.calls)
+        for _ in range(4):  # the first one without compiled chains
+            state, found = epoch(state, data, [2])
+            losses.append(found)
+    (recording,) = epoch._recordings.values()
+    return dict(replay.leaves_of(state)), np.concatenate(losses), len(recording._program.calls)
 
 
 @needs_numba
@@ -32,10 +36,8 @@ def trained(rule, dtype="float32", arithmetic="native", steps=6):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [*list(OPTIMIZERS)[:10], "ExponentialDecay"])
 def test_compiled_chains_have_the_bits_of_numpys_calls(name, dtype, arithmetic, monkeypatch):
-    monkeypatch.setattr(replay, "PATIENCE", float("inf"))
-    expected, expected_losses, calls = trained(OPTIMIZERS[name], dtype, arithmetic)
-    monkeypatch.setattr(replay, "PATIENCE", 0.0)
-    found, losses, fewer = trained(OPTIMIZERS[name], dtype, arithmetic)
+    expected, expected_losses, calls = trained(OPTIMIZERS[name], NEVER, monkeypatch, dtype, arithmetic)
+    found, losses, fewer = trained(OPTIMIZERS[name], 0.0, monkeypatch, dtype, arithmetic)
     assert fewer < calls
     np.testing.assert_array_equal(losses, expected_losses)
     for path, array in expected.items():
@@ -43,13 +45,11 @@ def test_compiled_chains_have_the_bits_of_numpys_calls(name, dtype, arithmetic, 
 
 
 def test_without_numba_nothing_is_compiled(monkeypatch):
-    monkeypatch.setattr(replay, "PATIENCE", 0.0)
+    _, expected, calls = trained(bp.Adam(), NEVER, monkeypatch)
     monkeypatch.setattr(fused, "compiler", lambda: None)
-    _, without, calls = trained(bp.Adam())
-    monkeypatch.setattr(replay, "PATIENCE", float("inf"))
-    _, expected, as_many = trained(bp.Adam())
-    assert calls == as_many
-    np.testing.assert_array_equal(without, expected)
+    _, losses, as_many = trained(bp.Adam(), 0.0, monkeypatch)
+    assert as_many == calls
+    np.testing.assert_array_equal(losses, expected)
 
 
 class Odd(bp.SGD):
@@ -60,7 +60,4 @@ class Odd(bp.SGD):
 
 
 def test_a_chain_with_a_function_that_libraries_round_differently_stays_numpys(monkeypatch):
-    monkeypatch.setattr(replay, "PATIENCE", 0.0)
-    _, _, calls = trained(Odd())
-    monkeypatch.setattr(replay, "PATIENCE", float("inf"))
-    assert trained(Odd())[2] == calls
+    assert trained(Odd(), 0.0, monkeypatch)[2] == trained(Odd(), NEVER, monkeypatch)[2]

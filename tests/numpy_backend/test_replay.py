@@ -33,7 +33,7 @@ def require_replayed(step, state, data, *orders):
 
     before = {path: array.copy() for path, array in leaves(state).items()}
     with NUMPY.activate():
-        found, losses = replay.compiled(step, never)(state, data, orders)
+        found, losses = replay.CompiledEpoch(step, never)(state, data, orders)
         expected, expected_losses = Backend.compile(NUMPY, step)(state, data, orders)
     np.testing.assert_array_equal(losses, expected_losses)
     assert losses.dtype == expected_losses.dtype
