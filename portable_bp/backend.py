@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from itertools import repeat
@@ -148,6 +149,16 @@ class OnDevice:
         found = getattr(self._xp, name)
         setattr(self, name, found)  # found once; later look-ups don't come here
         return found
+
+
+def lowered_by(part: T, table: Mapping[type, type]) -> T:
+    """Give a part in the form that a backend's ``table`` has for exactly its class, with the same fields."""
+    form = table.get(type(part))
+    if form is None:
+        return part
+    settings = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
+    made: T = form(**settings)
+    return made
 
 
 def installed_backends() -> dict[str, EntryPoint]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp.backend import Backend, Epoch, Step, T
+from portable_bp.backend import Backend, Epoch, Step, T, lowered_by
 from portable_bp.errors import BackendError
-from portable_bp_numpy.lowered import lowered
+from portable_bp_numpy.lowered import LOWERED
 from portable_bp_numpy.namespace import Namespace
 from portable_bp_numpy.replay import CompiledEpoch
 from portable_bp_numpy.reproducible import exact_matmul, without_faded
@@ -43,7 +43,7 @@ class NumpyBackend(Backend):
         return isinstance(array, (np.ndarray, np.generic))
 
     def lower(self, part: T) -> T:
-        return lowered(part)
+        return lowered_by(part, LOWERED)
 
     def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
         """Record the step once for each form of its arrays, plan where every result goes, and replay the calls."""

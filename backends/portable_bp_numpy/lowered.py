@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from portable_bp.layers import Sigmoid
 from portable_bp.losses import SoftmaxCrossEntropy
 
-T = TypeVar("T")
 FEW_CLASSES = 32
 """Up to so many classes NumPy adds up columns faster than rows, turning the logits included."""
 
@@ -58,11 +57,3 @@ class LoweredSoftmaxCrossEntropy(SoftmaxCrossEntropy):
 
 
 LOWERED: dict[type, type] = {Sigmoid: LoweredSigmoid, SoftmaxCrossEntropy: LoweredSoftmaxCrossEntropy}
-
-
-def lowered(part: T) -> T:
-    """The part in its shorter form, where there is one for exactly its class."""
-    shorter = LOWERED.get(type(part))
-    if shorter is None:
-        return part
-    return shorter(**{field.name: getattr(part, field.name) for field in fields(part)})  # type: ignore[no-any-return,arg-type]

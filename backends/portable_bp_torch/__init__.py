@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp.backend import Backend, OnDevice
+from portable_bp.backend import Backend, OnDevice, T, lowered_by
 from portable_bp.errors import BackendError
 
 __all__ = ["TorchBackend"]
@@ -71,6 +71,11 @@ class TorchBackend(Backend):
 
     def activate(self) -> Any:
         return self._torch.no_grad()
+
+    def lower(self, part: T) -> T:
+        from portable_bp_torch.lowered import LOWERED
+
+        return lowered_by(part, LOWERED)
 
     @classmethod
     def devices(cls) -> list[str]:

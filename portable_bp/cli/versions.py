@@ -10,6 +10,7 @@ PACKAGES = {
     "cupy": ("cupy", "cupy-cuda12x", "cupy-cuda13x"),
     "torch": ("torch",),
     "jax": ("jax",),
+    "numba": ("numba",),
 }
 
 
