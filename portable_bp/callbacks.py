@@ -20,7 +20,8 @@ class Callback:
     needs: tuple[str, ...] = ()
     """Columns of the history that it reads; `fit` refuses it where they aren't measured."""
     only_reads_rows: bool = False
-    """Whether it neither looks at the network nor stops the training; tiny epochs may then run many at once."""
+    """Whether it neither looks at the network nor stops the training; tiny epochs may then run many at once. It counts
+    for the very class that says so: what is derived from it may do more."""
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
         """Do something before the first of at most ``epochs`` epochs."""
@@ -109,6 +110,11 @@ class PrintRows(Callback):
     def on_epoch_end(self, net: Network, row: Row) -> None:
         if int(row["epoch"]) % self.every == 0:
             print(f"epoch {int(row['epoch']):>4}  {describe(row)}", file=self.file or sys.stdout, flush=True)
+
+
+def only_read_rows(callbacks: Iterable[Callback]) -> bool:
+    """Whether all of them say of themselves that they only read rows."""
+    return all(vars(type(callback)).get("only_reads_rows", False) for callback in callbacks)
 
 
 def describe(row: Row) -> str:

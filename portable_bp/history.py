@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from portable_bp.errors import ConfigurationError
 from portable_bp.writing import write_whole
@@ -38,9 +38,9 @@ class History:
             self.columns.setdefault(name, []).extend(numbers)
 
     @property
-    def rows(self) -> list[Row]:
-        """All rows, one an epoch."""
-        return list(rows_of(self.columns))
+    def rows(self) -> Rows:
+        """All rows, one an epoch; to read."""
+        return Rows(self.columns)
 
     def __getitem__(self, name: str) -> list[float]:
         try:
@@ -50,10 +50,10 @@ class History:
             raise ConfigurationError(f"history has no column {name!r}; it has {has}") from None
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values()), ()))
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[Row]:
-        return rows_of(self.columns)
+        return iter(self.rows)
 
     def to_csv(self, path: str | Path) -> None:
         """Write the columns as CSV with a header; numbers in full precision; FileError where it can't be written."""
@@ -75,7 +75,20 @@ class History:
         return f"<history of {len(self)} epochs: {', '.join(self.columns)}>"
 
 
-def rows_of(columns: Columns) -> Iterator[Row]:
-    """The columns' rows, one an epoch."""
-    for numbers in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, numbers, strict=True))
+class Rows(Sequence[Row]):
+    """The rows of columns, each made when it is asked for."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values()), ()))
+
+    @overload
+    def __getitem__(self, number: int) -> Row: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Row]: ...
+    def __getitem__(self, number: int | slice) -> Row | list[Row]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        return {name: numbers[number] for name, numbers in self._columns.items()}

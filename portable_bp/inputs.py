@@ -32,7 +32,7 @@ def move(backend: Backend, value: Any, name: str, dtype: str, *, copy: bool = Fa
     if _on_device(backend, value, name):
         return backend.xp.astype(value, getattr(backend.xp, dtype), copy=copy)
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused by name
-        host = _host(value, name).astype(dtype, copy=False)
+        host = _host(value, name).astype(dtype, order="C", copy=False)  # batches are gathered row by row
     return host if backend.owns(host) and not copy else backend.asarray(host)
 
 

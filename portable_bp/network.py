@@ -14,10 +14,10 @@ from portable_bp.arguments import require_fields, whole_number
 from portable_bp.arrays import Array, HostArray, Shape
 from portable_bp.backend import Backend, Batch, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
-from portable_bp.callbacks import Callback, ProgressBar, checked
+from portable_bp.callbacks import Callback, ProgressBar, checked, only_read_rows
 from portable_bp.digest import digest
 from portable_bp.errors import ConfigurationError, DataError
-from portable_bp.history import History, rows_of
+from portable_bp.history import History, Rows
 from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
@@ -185,12 +185,12 @@ class Network:
             for callback in callbacks:
                 stack.callback(callback.on_fit_end, self)
                 callback.on_fit_begin(self, epochs)
-            at_once = run.at_once if all(callback.only_reads_rows for callback in callbacks) else 1
+            at_once = run.at_once(self._state["params"]) if only_read_rows(callbacks) else 1
             numbers = range(self.epoch + 1, self.epoch + 1 + epochs)
             for state, columns in run.epochs(epoch, self._state, numbers, at_once):
                 self._state, self.epoch = state, int(columns["epoch"][-1])
                 history.extend(columns)
-                shown = rows_of(columns) if callbacks else ()
+                shown = Rows(columns) if callbacks else ()
                 stop = [callback.on_epoch_end(self, row) for row in shown for callback in callbacks]
                 if any(stop):
                     break

@@ -17,9 +17,8 @@ from portable_bp.history import Columns
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.streams import Stream
 
-STEPS_AT_ONCE = 8192
-NUMBERS_AT_ONCE = 2**22
-"""Limits of epochs run in one call, in steps and in numbers read by them: some hundredths of a second for one call."""
+STEPS_AT_ONCE, NUMBERS_AT_ONCE, PRODUCTS_AT_ONCE = 2**13, 2**22, 2**27
+"""Limits of epochs run in one call, in steps, numbers of their inputs, and products: tenths of a second at most."""
 EVALUATED_AT_ONCE = 8192
 """Rows of one forward pass in an evaluation: some tens of MB for MNIST, so that large sets don't exhaust a GPU."""
 
@@ -90,8 +89,7 @@ class Run:
     """Sets to measure after each epoch, by the first word of their columns."""
     accuracy: bool
 
-    @property
-    def at_once(self) -> int:
+    def at_once(self, params: Tree) -> int:
         """Number of epochs that may run in one call of the compiled epoch: many, where each is one small step.
 
         The call itself and the reading of its losses would else take longer than the step.
@@ -99,7 +97,8 @@ class Run:
         if self.batches.size < self.batches.n or self.measured:
             return 1
         numbers: int = prod(self.data[0].shape)
-        return min(STEPS_AT_ONCE, max(1, NUMBERS_AT_ONCE // numbers))
+        products: int = self.batches.n * sum(prod(array.shape) for layer in params for array in layer.values())
+        return max(1, min(STEPS_AT_ONCE, NUMBERS_AT_ONCE // numbers, PRODUCTS_AT_ONCE // max(1, products)))
 
     def epochs(self, epoch: Epoch, state: State, numbers: range, at_once: int = 1) -> Iterator[tuple[State, Columns]]:
         """Train the epochs of these ``numbers``; after ``at_once`` of them yield the state and their columns.

@@ -1,13 +1,13 @@
 """The loop around the step: batches, what is measured, what is moved, and that every backend does the same."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 import portable_bp as bp
 from portable_bp.philox import mask_key
-from portable_bp.training import Batches
+from portable_bp.training import Batches, Run
 
 NOISE = np.random.default_rng(0)
 X = NOISE.normal(size=(50, 4))
@@ -370,3 +370,55 @@ def test_a_saved_network_goes_on_with_the_masks_of_its_own_steps(tmp_path):
     second = bp.load(tmp_path / "net")
     second.fit(X, LABELS, optimizer=bp.SGD(0.1), epochs=1, batch_size=8)
     assert second.digest() == whole.digest()
+
+
+def run_of(width, n=8):
+    net = bp.Network([bp.Dense(4, width), bp.Tanh(), bp.Dense(width, 3)], bp.SoftmaxCrossEntropy())
+    data = net.batch(np.ones((n, 4)), np.zeros(n, int))
+    return Run(net.backend, net.model, data, Batches(n, n, True), {}, False), net.params
+
+
+def test_epochs_of_one_step_run_many_at_once_but_only_while_they_are_small():
+    (small, its), (large, theirs) = run_of(3), run_of(20_000)
+    assert small.at_once(its) == 8192
+    assert 1 <= large.at_once(theirs) < 200
+    assert replace(small, batches=Batches(8, 4, True)).at_once(its) == 1
+
+
+class Stopper(bp.PrintRows):
+    """Derived from a callback that only reads rows, it does more."""
+
+    def on_epoch_end(self, net, row):
+        assert net.epoch == row["epoch"]
+        return row["epoch"] == 7
+
+
+def test_a_callback_derived_from_one_that_only_reads_rows_sees_every_epoch():
+    net = network("numpy")
+    net.fit(X, LABELS, epochs=50, batch_size=None, callbacks=[Stopper(every=100)], progress=False)
+    assert net.epoch == len(net.history) == 7
+
+
+def test_many_epochs_in_a_call_are_the_epochs_one_by_one(backend):
+    together, alone = network(backend), network(backend)
+    history = together.fit(X, LABELS, epochs=9, batch_size=None, progress=False)
+    for _ in range(9):
+        alone.fit(X, LABELS, epochs=1, batch_size=None, progress=False)
+    assert together.epoch == alone.epoch == 9
+    assert [row["epoch"] for row in history] == list(range(1, 10))
+    np.testing.assert_allclose(
+        backend.to_numpy(together.params[0]["weight"]), backend.to_numpy(alone.params[0]["weight"]), rtol=1e-5
+    )
+
+
+def test_an_epoch_among_many_that_diverges_leaves_the_last_good_one():
+    def diverged(rate, **how):
+        net = bp.Network([bp.Dense(3, 3), bp.Dense(3, 2)], bp.MeanSquaredError(), dtype="float64", seed=1)
+        with pytest.raises(bp.NonFiniteError, match="epoch") as caught:
+            net.fit(np.ones((4, 3)), np.ones((4, 2)), optimizer=bp.SGD(rate), epochs=500, batch_size=None, **how)
+        return str(caught.value), net.epoch, net.digest(), len(net.history)
+
+    class Looking(bp.Callback):
+        """It looks at the network, so that epochs run one by one."""
+
+    assert diverged(30.0, progress=False) == diverged(30.0, progress=False, callbacks=[Looking()])

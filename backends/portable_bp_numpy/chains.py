@@ -65,7 +65,8 @@ def chains(tape: Sequence[Node], leaves: Mapping[Path, Node], results: Mapping[P
     found: defaultdict[Any, list[Chain]] = defaultdict(list)
     for paths in _by_place(leaves).values():
         chain = Chain({path[:-2]: leaves[path] for path in paths}, {path[:-2]: results[path] for path in paths})
-        if len({leaf.shape for leaf in chain.slots.values()}) == 1:
+        shapes = {leaf.shape for leaf in chain.slots.values()}
+        if len(shapes) == 1 and shapes != {()}:  # single numbers may be read by other chains
             wanted = {x for path, x in results.items() if path not in paths and isinstance(x, Node)}
             _fill(chain, tape, users, {loss, *wanted})
         if chain.nodes:

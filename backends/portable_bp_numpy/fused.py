@@ -6,8 +6,8 @@ nor reorders them, so a training may pass from NumPy's calls to the loop at any 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -33,19 +33,16 @@ WRITTEN: dict[Any, str] = {
     np.equal: "{} == {}",
     np.where: "{1} if {0} else {2}",
 }
-KINDS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(bool))
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def compiler() -> Callable[[Any], Any] | None:
-    """Numba's compiler; None where it isn't installed, doesn't know this NumPy, or NUMBA_DISABLE_JIT is set."""
+def compiler() -> Any:
+    """The module Numba; None where it isn't installed, doesn't know this NumPy, or NUMBA_DISABLE_JIT is set."""
     try:
         import numba
     except Exception:  # it raises ImportError, SystemError or its own errors for a NumPy that is too new
         return None
-    if numba.config.DISABLE_JIT:
-        return None
-    compile_loop: Callable[[Any], Any] = numba.njit(error_model="numpy")
-    return compile_loop
+    return None if numba.config.DISABLE_JIT else numba
 
 
 def fused(nodes: Sequence[Node], results: Sequence[tuple[Node, Node]], read: dict[Node, Any]) -> Call | None:
@@ -53,14 +50,35 @@ def fused(nodes: Sequence[Node], results: Sequence[tuple[Node, Node]], read: dic
 
     ``read``: the arrays and numbers that the chain reads; ``results``: which of the arrays is to become which node.
     """
-    possible = all(node.function in WRITTEN or node.function is astype for node in nodes)
-    compile_loop = compiler() if possible and all(node.dtype in KINDS for node in nodes) else None
-    if compile_loop is None:
+    numba = compiler() if all(map(_known, nodes)) and all(x.dtype in (*FLOATS, bool) for x in read) else None
+    if numba is None:
         return None
     loop = _Loop(nodes, results, read)
+    arguments = list(loop.arguments.values())
+    try:
+        chain = _compiled(loop.source)
+        chain.compile(tuple(map(numba.typeof, arguments)))
+    except Exception:  # whatever a compiler can't do, NumPy's calls can
+        return None
+    return partial(chain, *arguments)
+
+
+def _known(node: Node) -> bool:
+    """Whether Numba computes the operation as NumPy does: not so arithmetic of truth values, where 1 + 1 is 2."""
+    if node.function is astype:
+        return node.dtype in FLOATS and node.inputs[0].dtype in (*FLOATS, bool)
+    operands = node.args[1:] if node.function is np.where else node.args
+    return node.function in WRITTEN and all(x.dtype in FLOATS for x in operands)
+
+
+@cache
+def _compiled(source: str) -> Any:
+    """The loop, compiled once for all networks whose chains are the same."""
+    import numba
+
     scope: dict[str, Any] = {"sqrt": np.sqrt, "float32": np.float32, "float64": np.float64}
-    exec(loop.source, scope)
-    return partial(compile_loop(scope["chain"]), *loop.arguments.values())
+    exec(source, scope)
+    return numba.njit(error_model="numpy")(scope["chain"])
 
 
 class _Loop:

@@ -18,7 +18,8 @@ FEW_CLASSES = 32
 class LoweredSigmoid(Sigmoid):
     """σ(x) = 1 / (1 + e⁻ˣ) as it stands: half the calls of the portable form, which avoids e⁻ˣ = ∞.
 
-    The overflow is harmless, 1 / (1 + ∞) = 0, and the backend's `activate` keeps NumPy from warning of it.
+    The overflow is harmless, 1 / (1 + ∞) = 0 in the place of a subnormal number, below -88.7 in float32; the backend's
+    `activate` keeps NumPy from warning of it.
     """
 
     def forward(self, xp: Any, params: Any, x: Any) -> tuple[Any, Any]:

@@ -29,3 +29,15 @@ class Namespace:
         if isinstance(x, Recorded):
             return np.clip(x, min, max)
         return array_api_compat.numpy.clip(x, min, max)
+
+    def cumulative_sum(self, x: Any, **options: Any) -> Any:
+        """As `array_api_compat.numpy.cumulative_sum`, which asks for the library of x."""
+        return _of(x).cumulative_sum(x, **options)
+
+    def cumulative_prod(self, x: Any, **options: Any) -> Any:
+        """As `array_api_compat.numpy.cumulative_prod`, which asks for the library of x."""
+        return _of(x).cumulative_prod(x, **options)
+
+
+def _of(x: Any) -> Any:
+    return np if isinstance(x, Recorded) else array_api_compat.numpy

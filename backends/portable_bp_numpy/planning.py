@@ -88,7 +88,7 @@ class Plan:
         for x in ending:
             self._pooled.discard(x)
             self.pool.give_back(self.places[x])
-        if node.elementwise and out.size <= SMALL:
+        if node.elementwise and out.size <= SMALL and node.function is not np.power:  # it looks at a single exponent
             constants = [isinstance(x, np.ndarray) for x in node.args]
             args = [np.full(out.shape, x) if constant else x for x, constant in zip(args, constants, strict=True)]
         return calls_into(out, node.function, args, kwargs)

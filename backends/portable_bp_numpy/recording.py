@@ -19,6 +19,18 @@ SHAPE_ONLY = frozenset({np.zeros_like, np.ones_like, np.empty_like, np.shape, np
 """Functions whose result doesn't depend on the elements: their results are constants of the recording."""
 
 
+STATIC = frozenset(
+    getattr(np, name)
+    for name in """
+    all any argmax argmin argsort broadcast_to clip concatenate copy count_nonzero cumprod cumsum cumulative_prod
+    cumulative_sum diff dot expand_dims flip inner isclose matrix_transpose max mean min moveaxis nan_to_num outer
+    permute_dims prod ravel repeat reshape roll round searchsorted sort squeeze stack std sum swapaxes take
+    take_along_axis tensordot tile trace transpose tril triu unstack var vecdot where
+    """.split()  # noqa: SIM905 (forty strings a line each would hide what is missing)
+)
+"""Functions whose result's shape follows from the arguments' shapes; any other could differ from batch to batch."""
+
+
 class NotRecordable(Exception):
     """The step does something that a recording can't hold, such as a branch on a value."""
 
@@ -36,7 +48,10 @@ class Node:
     """
 
     def __init__(self, value: Any, function: Any = None, args: Any = (), kwargs: Any = None) -> None:
-        self.value, self.function, self.args, self.kwargs = np.asarray(value), function, args, kwargs or {}
+        self.value: Any = np.asarray(value)
+        """The array in the recorded run, None once the recording has been planned."""
+        self.shape, self.dtype, self.size = self.value.shape, self.value.dtype, self.value.size
+        self.function, self.args, self.kwargs = function, args, kwargs or {}
         self.inputs = [x for x in flattened((args, self.kwargs)) if isinstance(x, Node)]
         shared = (x for x in self.inputs if np.may_share_memory(self.value, x.value))
         self.base: Node | None = next(shared, None)
@@ -45,21 +60,6 @@ class Node:
     def owner(self) -> Node:
         """The node whose memory this one looks at, itself where it has its own."""
         return self if self.base is None else self.base.owner
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array."""
-        return self.value.shape
-
-    @property
-    def dtype(self) -> Any:
-        """Dtype of the array."""
-        return self.value.dtype
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self.value.size
 
     @property
     def elementwise(self) -> bool:
@@ -122,12 +122,31 @@ class Recorded(NDArrayOperatorsMixin):
             return function(*values(args), **values(kwargs))
         if function is np.broadcast_arrays:
             return tuple(np.broadcast_to(x, np.broadcast_shapes(*(x.shape for x in args))) for x in args)
-        if function is np.where and len(args) == 3:
-            args = _prepared(args, lambda kinds: (np.dtype(bool), *[np.result_type(*values(args[1:]))] * 2))
+        if function not in STATIC or (function is np.repeat and any(isinstance(x, Recorded) for x in args[1:])):
+            raise NotRecordable(f"the shape of {function.__name__}'s result may depend on values")
+        if function is np.where:
+            args = self._where(*args)
         return self.tape.record(function, args, kwargs)
 
+    @staticmethod
+    def _where(condition: Any, *choices: Any) -> list[Any]:
+        if len(choices) != 2:
+            raise NotRecordable("the shape of what where finds depends on values")
+        truth = condition if condition.dtype == bool else condition.astype(bool)
+        dtype = np.result_type(*values(choices))
+        return _prepared((truth, *choices), lambda kinds: (np.dtype(bool), dtype, dtype))
+
     def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(part, bool) or getattr(part, "dtype", int) == np.dtype(bool) for part in parts):
+            raise NotRecordable("how many elements a mask selects depends on values")
         return self.tape.record(_getitem, (self, key))
+
+    def __pow__(self, exponent: Any) -> Any:
+        """As ndarrays do: some exponents have functions of their own."""
+        own = {2: np.square, -1: np.reciprocal, 0.5: np.sqrt}
+        special = own.get(exponent) if type(exponent) in (int, float) and self.dtype.kind == "f" else None
+        return special(self) if special else np.power(self, exponent)
 
     @property
     def T(self) -> Any:
@@ -180,7 +199,8 @@ def _prepared(inputs: Any, resolve: Callable[[Any], Any]) -> list[Any]:
 def _single(constant: Any) -> Any:
     """An array of one number everywhere as that number, of shape (); any other as it is."""
     first = constant.reshape(-1)[:1]
-    return first.reshape(()).copy() if first.size and np.all(constant == first) else constant
+    everywhere = first.size and constant.tobytes() == first.tobytes() * constant.size  # 0.0 is not -0.0 here
+    return first.reshape(()).copy() if everywhere else constant
 
 
 def _key(arguments: Any) -> Any:

@@ -16,6 +16,8 @@ from portable_bp_numpy.planning import Places, Plan, Pool, needed
 from portable_bp_numpy.recording import Node, NotRecordable, Recorded, Tape
 
 Leaves = dict[Path, Any]
+KEPT = 4
+"""Recordings kept of a step, for batches of as many sizes: each has the memory of a whole step."""
 PATIENCE = 0.5
 """Seconds of training before the chains are compiled, which takes as long."""
 
@@ -55,6 +57,8 @@ class CompiledEpoch:
         form = _form(state, data, order)
         if form not in self._recordings:
             batch = data if isinstance(order, int) else tuple(array[order[0]] for array in data)
+            while len(self._recordings) >= KEPT:
+                self._recordings.pop(next(iter(self._recordings)))
             self._recordings[form] = Replayed(self._step, state, batch)
         return self._recordings[form]
 
@@ -76,13 +80,25 @@ class Replayed:
         stands = rebuilt(state, lambda path, _: Recorded(tape, leaves[path]))
         after, loss = step(stands, tuple(Recorded(tape, node) for node in rows))
         results = {path: _node_or_constant(leaf) for path, leaf in leaves_of(after)}
-        if set(leaves) != set(results) or loss.node.function is None or loss.node.base is not None:
+        form, new_form = ({path: (x.shape, x.dtype) for path, x in tree.items()} for tree in (leaves, results))
+        if form != new_form or loss.node.function is None or loss.node.base is not None:
             raise NotRecordable("the state changes its form, or the loss is no result of its own")
         places: Places = {x: np.empty_like(x.value, order="C") for x in rows}
         self._program = Program(needed(tape.nodes, [*results.values(), loss.node]), leaves, results, places, loss.node)
         self.state = {path: places[leaf] for path, leaf in leaves.items()}
         self._batch, self._loss = [places[x] for x in rows], places[loss.node]
         self.compile_chains = self._program.compile_chains
+        self._try(state, batch, {path: getattr(x, "value", x) for path, x in results.items()}, loss.node.value)
+        for node in (*tape.nodes, *leaves.values(), *rows):
+            node.value = None
+
+    def _try(self, state: State, batch: Batch, expected: Leaves, loss: Any) -> None:
+        """Replay the recorded run: what goes wrong goes wrong now, while there is the plain loop to turn to."""
+        found = self(dict(leaves_of(state)), batch, 1)[0]
+        for array, wanted in ((found, loss), *((self.state[path], array) for path, array in expected.items())):
+            tolerance = 1e-4 if wanted.dtype == np.float32 else 1e-10
+            if not np.allclose(array, wanted, tolerance, tolerance, equal_nan=True):
+                raise NotRecordable("the replay differs from the recorded run")
 
     def __call__(self, state: Leaves, data: Batch, order: Order) -> Any:
         """Go on from a state for each row of ``order``, or that number of steps on all of the data; give the losses."""

@@ -61,3 +61,43 @@ class Odd(bp.SGD):
 
 def test_a_chain_with_a_function_that_libraries_round_differently_stays_numpys(monkeypatch):
     assert trained(Odd(), 0.0, monkeypatch)[2] == trained(Odd(), NEVER, monkeypatch)[2]
+
+
+class Counting(bp.SGD):
+    """A rule that adds truth values: in NumPy true and true is true, in a compiled loop it would be 2."""
+
+    def update(self, xp, params, grads, state):
+        counted = [{n: g * xp.astype((g > 0) + (g > -1e-3), g.dtype) for n, g in own.items()} for own in grads]
+        return super().update(xp, params, counted, state)
+
+
+class HalfPrecision(bp.SGD):
+    """A rule whose state is float16, which Numba doesn't compile."""
+
+    def init(self, xp, params):
+        masks = [{n: np.ones(w.shape, np.float16) for n, w in own.items()} for own in params]
+        return {**super().init(xp, params), "mask": masks}
+
+    def update(self, xp, params, grads, state):
+        masked = [
+            {n: g * xp.astype(m[n], g.dtype) for n, g in own.items()}
+            for own, m in zip(grads, state["mask"], strict=True)
+        ]
+        new, after = super().update(xp, params, masked, state)
+        return new, {**after, "mask": state["mask"]}
+
+
+@pytest.mark.parametrize("rule", [Counting(0.1), HalfPrecision(0.1)], ids=lambda rule: type(rule).__name__)
+def test_what_a_compiled_loop_would_do_otherwise_stays_numpys(rule, monkeypatch):
+    _, losses, calls = trained(rule, 0.0, monkeypatch)
+    _, expected, as_many = trained(rule, NEVER, monkeypatch)
+    assert calls == as_many
+    np.testing.assert_array_equal(losses, expected)
+
+
+@needs_numba
+def test_equal_chains_are_compiled_once(monkeypatch):
+    trained(bp.Adam(), 0.0, monkeypatch)
+    before = fused._compiled.cache_info().currsize
+    trained(bp.Adam(), 0.0, monkeypatch)
+    assert fused._compiled.cache_info().currsize == before

@@ -12,7 +12,7 @@ import portable_bp as bp
 from portable_bp.backend import Backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
-from portable_bp_numpy import chains, replay
+from portable_bp_numpy import chains, recording, replay
 
 NUMPY = bp.get_backend("numpy")
 RNG = np.random.default_rng(5)
@@ -115,6 +115,67 @@ def test_awkward_changes_of_the_state_are_replayed_bit_for_bit(change):
         return change(state, np.sum(batch[0], axis=0)), np.sum(state["a"]) + np.sum(state["b"])
 
     require_replayed(step, STATE, (RNG.normal(size=(12, 4)),), ORDER)
+
+
+def take_down(change, state=STATE):
+    """Record a step that changes the state by ``change``; raises NotRecordable where that can't be."""
+
+    def step(state, batch):
+        return change(state, np.sum(batch[0], axis=0)), np.sum(state["a"])
+
+    with NUMPY.activate():
+        return replay.Replayed(step, state, (np.ones((3, 4)),))
+
+
+UNRECORDABLE = {
+    "another shape": lambda s, x: {**s, "a": np.sum(s["a"], keepdims=True)},
+    "another dtype": lambda s, x: {**s, "a": s["a"].astype("float32")},
+    "a branch on a value": lambda s, x: {**s, "a": s["a"] if s["a"][0] > 0 else x},
+    "as many as a mask selects": lambda s, x: {**s, "a": s["a"] * np.sum(s["a"][s["a"] > 1])},
+    "as many as are not zero": lambda s, x: {**s, "a": s["a"] * np.nonzero(s["a"])[0].shape[0]},
+    "as many as are true": lambda s, x: {**s, "a": s["a"] * np.where(s["a"] > 1)[0].shape[0]},
+    "as many as differ": lambda s, x: {**s, "a": s["a"] * np.unique(s["a"]).shape[0]},
+    "as often as a value says": lambda s, x: {**s, "a": np.repeat(s["a"], s["n"] + 1)[:4]},
+    "written into": lambda s, x: {**s, "a": np.add(s["a"], x, out=np.zeros(4))},
+}
+
+
+@pytest.mark.parametrize("change", UNRECORDABLE.values(), ids=UNRECORDABLE)
+def test_what_could_differ_from_batch_to_batch_is_not_recorded(change):
+    with pytest.raises(recording.NotRecordable):
+        take_down(change)
+
+
+def test_single_numbers_in_the_state_are_read_before_they_change():
+    def step(state, batch):
+        rate, g = state["rates"][0]["r"], np.sum(batch[0], axis=0)
+        mean = [{"mean": own["mean"] * (1 - rate) + rate * (g + i)} for i, own in enumerate(state["avg"])]
+        return {"rates": [{"r": rate * 0.5}], "avg": mean}, np.sum(g)
+
+    state = {"rates": [{"r": np.asarray(0.5)}], "avg": [{"mean": np.ones(4)}, {"mean": np.zeros(4)}]}
+    require_replayed(step, state, (RNG.normal(size=(12, 4)),), ORDER)
+
+
+def test_signs_of_zeros_and_conditions_that_are_numbers_are_kept():
+    signs = np.asarray([0.0, -0.0, 0.0, -0.0])
+
+    def step(state, batch):
+        x = np.sum(batch[0], axis=0)
+        return {"a": np.where(np.floor(x), np.copysign(state["a"], signs), x**2 + x**-1)}, np.sum(x)
+
+    require_replayed(step, {"a": np.ones(4)}, (RNG.normal(size=(12, 4)),), ORDER)
+
+
+def test_a_planned_recording_holds_no_arrays_of_the_run_and_few_are_kept():
+    step, state = network_step([bp.Dense(6, 4)], bp.SoftmaxCrossEntropy(), bp.Adam(), "float64")
+    epoch = replay.CompiledEpoch(step, None)
+    with NUMPY.activate():
+        for size in range(1, 9):
+            epoch(state, (X, LABELS), [ORDER[:, :size][:1]])
+    assert len(epoch._recordings) == replay.KEPT
+    chained = [chain for one in epoch._recordings.values() for group in one._program._joined for chain in group.members]
+    assert chained
+    assert all(node.value is None for chain in chained for node in (*chain.nodes, *chain.given))
 
 
 UNARY = [np.negative, np.tanh, np.square, lambda x: np.sum(x, axis=0, keepdims=True) + 0 * x, np.flip]
