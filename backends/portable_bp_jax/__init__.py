@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from portable_bp.backend import Backend, Batch, Epoch, Order, State, Step
+from portable_bp.backend import Backend, Batch, Epoch, Order, State, Step, T, lowered_by
 from portable_bp.errors import BackendError
 
 __all__ = ["JaxBackend"]
@@ -74,6 +74,11 @@ class JaxBackend(Backend):
         # On recent GPUs XLA would otherwise multiply float32 in TF32, which keeps ten bits.
         with self._jax.default_device(self._device), self._jax.default_matmul_precision("highest"):
             yield
+
+    def lower(self, part: T) -> T:
+        from portable_bp_jax.lowered import LOWERED
+
+        return lowered_by(part, LOWERED)
 
     def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
         """Compile the whole epoch into one call: `jax.jit` of a `jax.lax.scan` over the steps of each order.
