@@ -5,7 +5,7 @@ They need matplotlib, the extra ``plot``. ``axes=None`` makes a figure of its ow
 
 from __future__ import annotations
 
-from math import ceil, isqrt, sqrt
+from math import ceil, isnan, isqrt, sqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -31,6 +31,8 @@ LABELS = {
 }
 RESOLUTION = 200
 """Points of a decision surface along each axis."""
+FEW_CLASSES = 10
+"""Number of classes that have colours of their own; more take them from a continuous map."""
 MARGIN = 0.08
 """Share of the points' extent that a decision surface goes beyond them."""
 
@@ -38,8 +40,8 @@ MARGIN = 0.08
 def over_time(record: RecordGradients, quantity: str = "gradient", *, axes: Axes = None) -> Axes:
     """Draw one quantity of every layer over the epochs, on a logarithmic axis.
 
-    ``quantity`` is "activation", "delta", "gradient", "weight" or "ratio"; see `RecordGradients`. Zeros, which a
-    logarithm hasn't, leave gaps.
+    ``quantity`` is "activation", "delta", "gradient", "weight" or "ratio"; see `RecordGradients`. Zeros and
+    infinities leave gaps, such as the ratio of a bias that is still 0.
     """
     if quantity not in QUANTITIES:
         raise ConfigurationError(f"quantity={quantity!r}: write one of {', '.join(map(repr, QUANTITIES))}")
@@ -49,8 +51,8 @@ def over_time(record: RecordGradients, quantity: str = "gradient", *, axes: Axes
     axes = _axes(axes, (7, 4))
     marker = "o" if len(record.history) <= 20 else None
     for name, values in columns.items():
-        drawn = [value if value > 0 else float("nan") for value in values]
-        axes.plot(record.history["epoch"], drawn, marker=marker, markersize=3, label=name.removeprefix(f"{quantity} "))
+        label = name.removeprefix(f"{quantity} ")
+        axes.plot(record.history["epoch"], _drawable(values), marker=marker, markersize=3, label=label)
     axes.set(xlabel="epoch", ylabel=LABELS[quantity], yscale="log")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
@@ -61,16 +63,15 @@ def norms(trace: Trace, *, axes: Axes = None) -> Axes:
     """Draw ‖activation‖, ‖δ‖ and, where there are parameters, ‖∂J/∂θ‖ of each layer, on a logarithmic axis."""
     axes = _axes(axes, (7, 4))
     layers = trace.to_numpy()
-    bars = {
-        LABELS["activation"]: [norm(layer.y) for layer in layers],
-        LABELS["delta"]: [norm(layer.dy) for layer in layers],
-        LABELS["gradient"]: [sqrt(sum(norm(g) ** 2 for g in layer.grads.values())) for layer in layers],
+    lines = {
+        "activation": [norm(layer.y) for layer in layers],
+        "delta": [norm(layer.dy) for layer in layers],
+        "gradient": [sqrt(sum(norm(g) ** 2 for g in layer.grads.values())) for layer in layers],
     }
-    places = np.arange(len(layers))
-    for n, (label, values) in enumerate(bars.items()):
-        drawn = [value if value > 0 else float("nan") for value in values]
-        axes.bar(places + 0.27 * (n - 1), drawn, width=0.25, label=label)
-    axes.set_xticks(places, [layer.name for layer in layers])
+    for quantity, values in lines.items():
+        drawn = [(n, value) for n, value in enumerate(_drawable(values)) if not isnan(value)]
+        axes.plot([n for n, _ in drawn], [value for _, value in drawn], "o-", label=LABELS[quantity])
+    axes.set_xticks(range(len(layers)), [layer.name for layer in layers])
     axes.set(yscale="log", title=f"loss {trace.loss:.4g}")
     axes.grid(alpha=0.3, axis="y")
     axes.legend(fontsize="small")
@@ -119,7 +120,10 @@ def decision_surface(net: Network, x: Any, y: Any = None, *, axes: Axes = None) 
     outputs = net.predict(mesh)
     single = outputs.shape[-1] == 1
     shown = (outputs[:, 0] if single else net.classify(mesh)).reshape(RESOLUTION, RESOLUTION)
-    colours, top = ("coolwarm", 1) if single else ("tab10", 9)
+    few = outputs.shape[-1] <= FEW_CLASSES
+    colours, top = (
+        ("coolwarm", 1) if single else ("tab10" if few else "nipy_spectral", max(FEW_CLASSES, outputs.shape[-1]) - 1)
+    )
     surface = axes.pcolormesh(*grid, shown, cmap=colours, vmin=0, vmax=top, alpha=0.6, shading="nearest", linewidth=0)
     surface.set_rasterized(True)
     if single:
@@ -150,7 +154,14 @@ def weights(net: Network, layer: int = 0, *, shape: tuple[int, int] | None = Non
     axes = _axes(axes, (6, 5))
     bound = float(np.abs(matrix).max()) or 1.0
     image = matrix if shape is None else _tiles(matrix.T.reshape(-1, *shape))
-    drawn = axes.imshow(image, cmap="RdBu_r", vmin=-bound, vmax=bound, interpolation="nearest")
+    drawn = axes.imshow(
+        image,
+        cmap="RdBu_r",
+        vmin=-bound,
+        vmax=bound,
+        interpolation="nearest",
+        aspect="auto" if shape is None else "equal",
+    )
     axes.figure.colorbar(drawn, ax=axes)
     axes.set_title(f"weights of {layer} {type(net.layers[layer]).__name__}")
     if shape is None:
@@ -167,6 +178,11 @@ def _axes(axes: Axes, size: tuple[float, float]) -> Axes:
     except ImportError as error:
         raise ConfigurationError("plots need matplotlib: pip install 'portable-bp[plot]'") from error
     return pyplot.subplots(figsize=size, layout="constrained")[1] if axes is None else axes
+
+
+def _drawable(values: list[float]) -> list[float]:
+    """What a logarithmic axis can show; NaN, a gap, for zeros and infinities."""
+    return [value if 0 < value < float("inf") else float("nan") for value in values]
 
 
 def _write(axes: Axes, values: HostArray, middle: float) -> None:
