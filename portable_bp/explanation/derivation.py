@@ -13,7 +13,7 @@ from portable_bp.explanation.chain import Stage
 from portable_bp.explanation.forward import Step, forward_steps, needed, target_steps
 from portable_bp.explanation.markdown import markdown
 from portable_bp.explanation.matrices import MatrixEquation
-from portable_bp.explanation.notation import Symbol, joined, number, numbers, product
+from portable_bp.explanation.notation import Symbol, counted, joined, number, numbers, product
 from portable_bp.explanation.paths import Key, Partial
 from portable_bp.explanation.tables import tables
 from portable_bp.explanation.text import text
@@ -78,8 +78,7 @@ class Explanation:
         dense = [layer for layer in self.layers if isinstance(layer, Dense)]
         widths = "-".join(str(n) for n in [dense[0].n_in, *(layer.n_out for layer in dense)])
         kinds = ", ".join(type(layer).__name__ for layer in self.layers)
-        n = self.examples
-        return f"Network {widths}: {kinds}; {type(self.loss).__name__}; {n} example{'s' * (n > 1)}"
+        return f"Network {widths}: {kinds}; {type(self.loss).__name__}; {counted(self.examples, 'example')}"
 
     @cached_property
     def _needed(self) -> list[list[int]]:
@@ -114,10 +113,11 @@ class Explanation:
     def verdict(self) -> str:
         """That both forms agree, and how well."""
         worst = max(row.cells["error ÷ tolerance"] for row in self.differences.rows)
+        found = f"{counted(len(self.partials), 'partial derivative')}, {counted(self.factors, 'factor')}"
         return (
-            f"The sums over paths and the matrix form agree: {len(self.partials)} partial derivatives, "
-            f"{self.factors} factors{' an example' * (self.examples > 1)}, largest difference {self.difference:.1g} in "
-            f"float64. So do central differences, within {worst:.1g} of their tolerance."
+            f"The sums over paths and the matrix form agree: {found}{' an example' * (self.examples > 1)}, largest "
+            f"difference {self.difference:.1g} in float64. So do central differences, within {worst:.1g} of their "
+            "tolerance."
         )
 
     def markdown(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from portable_bp.arrays import HostArray
 from portable_bp.explanation.forward import Step
 from portable_bp.explanation.matrices import MatrixEquation
-from portable_bp.explanation.notation import INDICES, Symbol, number, partial
+from portable_bp.explanation.notation import INDICES, Symbol, counted, number, partial
 from portable_bp.explanation.paths import Partial
 from portable_bp.explanation.text import MOST_COLUMNS, MOST_ROWS
 
@@ -48,7 +48,7 @@ def _forward(derivation: Explanation) -> Iterator[str]:
 
 def _rest(derivation: Explanation) -> list[str]:
     more = derivation.examples - len(derivation.shown)
-    return [f"… and {more} more example{'s' * (more > 1)}."] if more else []
+    return [f"… and {counted(more, 'more example')}."] if more else []
 
 
 def _step(step: Step) -> str:

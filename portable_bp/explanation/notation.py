@@ -70,6 +70,11 @@ X, Y = Name("x", "x"), Name("y", "y")
 """The network's inputs, and the targets."""
 
 
+def counted(n: int, what: str) -> str:
+    """Number and noun: 1 example, 2 examples."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
 def partial(of: Symbol) -> Symbol:
     """∂J/∂(of)."""
     return Symbol(f"∂J/∂{of}", rf"\frac{{\partial J}}{{\partial {of.latex}}}")
