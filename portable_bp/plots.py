@@ -29,10 +29,14 @@ LABELS = {
     "weight": "‖θ‖",
     "ratio": "‖update‖ / ‖θ‖",
 }
+FEW_LINES = 6
+"""Lines that leave room for a legend among them, and layers whose names fit beside each other."""
 RESOLUTION = 200
 """Points of a decision surface along each axis."""
 FEW_CLASSES = 10
 """Number of classes that have colours of their own; more take them from a continuous map."""
+SMALLEST_IMAGE = 16
+"""Inputs from which a square number of them is taken for an image."""
 MARGIN = 0.08
 """Share of the points' extent that a decision surface goes beyond them."""
 
@@ -55,7 +59,8 @@ def over_time(record: RecordGradients, quantity: str = "gradient", *, axes: Axes
         axes.plot(record.history["epoch"], _drawable(values), marker=marker, markersize=3, label=label)
     axes.set(xlabel="epoch", ylabel=LABELS[quantity], yscale="log")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(columns) > FEW_LINES else {}
+    axes.legend(fontsize="small", **beside)
     return axes
 
 
@@ -71,7 +76,7 @@ def norms(trace: Trace, *, axes: Axes = None) -> Axes:
     for quantity, values in lines.items():
         drawn = [(n, value) for n, value in enumerate(_drawable(values)) if not isnan(value)]
         axes.plot([n for n, _ in drawn], [value for _, value in drawn], "o-", label=LABELS[quantity])
-    axes.set_xticks(range(len(layers)), [layer.name for layer in layers])
+    axes.set_xticks(range(len(layers)), [layer.name for layer in layers], rotation=90 if len(layers) > FEW_LINES else 0)
     axes.set(yscale="log", title=f"loss {trace.loss:.4g}")
     axes.grid(alpha=0.3, axis="y")
     axes.legend(fontsize="small")
@@ -139,15 +144,17 @@ def decision_surface(net: Network, x: Any, y: Any = None, *, axes: Axes = None) 
 def weights(net: Network, layer: int = 0, *, shape: tuple[int, int] | None = None, axes: Axes = None) -> Axes:
     """Draw the weights of a layer as images, red where positive, blue where negative.
 
-    With ``shape`` (height, width) each neuron's incoming weights as one image of that shape, tiled, such as (28, 28)
-    behind MNIST; a square number of inputs from 16 on is tiled so by itself. Else the matrix as one image.
+    With ``shape`` (height, width) each neuron's incoming weights as one image of that shape, tiled; by itself in the
+    first layer with weights where the inputs are a square number from 16 on, such as MNIST's 28 × 28. Else the matrix
+    as one image.
     """
     layer = whole_number("weights got layer", layer, 0, len(net.layers) - 1)
     if "weight" not in net.params[layer]:
         raise ConfigurationError(f"layer {layer} is {net.layers[layer]}, which has no weight: choose a Dense layer")
     matrix = net.backend.to_numpy(net.params[layer]["weight"])
     n_in, side = matrix.shape[0], isqrt(matrix.shape[0])
-    if shape is None and side * side == n_in and n_in >= 16:
+    inputs = not any("weight" in own for own in net.params[:layer])  # hidden neurons have no place beside each other
+    if shape is None and inputs and side * side == n_in and n_in >= SMALLEST_IMAGE:
         shape = (side, side)
     if shape is not None and shape[0] * shape[1] != n_in:
         raise ShapeError(f"shape={shape} holds {shape[0] * shape[1]} weights, and layer {layer} has {n_in} inputs")
@@ -166,6 +173,7 @@ def weights(net: Network, layer: int = 0, *, shape: tuple[int, int] | None = Non
     axes.set_title(f"weights of {layer} {type(net.layers[layer]).__name__}")
     if shape is None:
         axes.set(xlabel="output", ylabel="input")
+        axes.locator_params(integer=True)
     else:
         axes.set_axis_off()
     return axes

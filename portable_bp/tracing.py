@@ -129,7 +129,8 @@ def _rows(layer: LayerTrace) -> list[list[str]]:
 
 def _parameter(layer: LayerTrace, name: str) -> list[str]:
     theta = layer.params[name]
-    cells = [f"{name} {tuple(theta.shape)}", _short(norm(theta)), _short(norm(layer.grads[name]))]
+    grad = _short(norm(layer.grads[name])) if name in layer.grads else "missing"  # of a layer that is being written
+    cells = [f"{name} {tuple(theta.shape)}", _short(norm(theta)), grad]
     if name not in layer.update:
         return [*cells, "", ""]
     moved = norm(layer.update[name])

@@ -151,6 +151,14 @@ class WrongBias(bp.Dense):
 
 
 @dataclass(frozen=True)
+class NoBias(bp.Dense):
+    """A Dense layer that leaves its bias's gradient out."""
+
+    def backward_params(self, xp, params, cache, dy):
+        return {"weight": super().backward_params(xp, params, cache, dy)["weight"]}
+
+
+@dataclass(frozen=True)
 class MixingTanh(bp.Tanh):
     """A Tanh that gives each neuron its neighbour's gradient, which dy = 1 alone doesn't show."""
 
@@ -180,10 +188,15 @@ class WrongLoss(bp.HalfSquaredError):
             None,
             r"∂J/∂b²₁, 2.bias\[0, 0\], is .* -?0 by backpropagation, 2 of",
         ),
+        (
+            [NoBias(2, 2)],
+            None,
+            r"layer 0, NoBias, must give gradients of the shapes .*'bias': \(1, 2\)}; got {'weight'",
+        ),
         ([bp.Dense(2, 2), MixingTanh(), bp.Dense(2, 2)], None, "is .* as a sum over paths"),
         ([bp.Dense(2, 2)], WrongLoss(), "the gradient of WrongLoss itself is wrong"),
     ],
-    ids=["slope", "product", "bias", "mixing", "loss"],
+    ids=["slope", "product", "bias", "no bias", "mixing", "loss"],
 )
 def test_a_wrong_derivative_raises(layers, loss, said):
     with pytest.raises(bp.GradientError, match=said):

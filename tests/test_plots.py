@@ -166,6 +166,8 @@ def test_weights_are_tiled_as_images_where_the_inputs_are_a_square(trained):
     assert np.isnan(np.ma.filled(tiles, np.nan)[4]).all()
     low, high = bp.plots.weights(net, 0).images[0].get_clim()
     assert -low == high == np.abs(weight).max()
+    behind = bp.Network([bp.Dense(16, 16), bp.Tanh(), bp.Dense(16, 2)], bp.MeanSquaredError())
+    assert bp.plots.weights(behind, 2).images[0].get_array().shape == (16, 2)  # hidden neurons are no image
     oblong = bp.plots.weights(net, 0, shape=(2, 8)).images[0].get_array()
     np.testing.assert_array_equal(oblong[:2, :8], weight[:, 0].reshape(2, 8))
     plain = bp.plots.weights(trained[0], 2).images[0].get_array()

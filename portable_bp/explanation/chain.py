@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from portable_bp.arrays import HostArray
-from portable_bp.errors import ConfigurationError
+from portable_bp.errors import ConfigurationError, GradientError
 from portable_bp.explanation.notation import FUNCTIONS, Name, X
 from portable_bp.layers import Dense, Layer
-from portable_bp.tracing import Trace
+from portable_bp.tracing import LayerTrace, Trace
 
 if TYPE_CHECKING:
     from portable_bp.network import Network
@@ -69,10 +69,21 @@ def stages(net: Network, trace: Trace) -> list[Stage]:
     for number, (layer, (before, after, depth), entry) in enumerate(
         zip(net.layers, names(net.layers), trace, strict=True)
     ):
+        _require_shapes(number, layer, entry)
         slope = None if depth else _slope(net, number, entry.x)
         arrays = (entry.x, entry.y, entry.dy, entry.params, entry.grads, slope)
         made.append(Stage(number, layer, before, after, depth, *arrays))
     return made
+
+
+def _require_shapes(number: int, layer: Layer, entry: LayerTrace) -> None:
+    """Refuse gradients that aren't one for each parameter, of its shape."""
+    expected, got = ({n: a.shape for n, a in tree.items()} for tree in (entry.params, entry.grads))
+    if got != expected:
+        raise GradientError(
+            f"backward of layer {number}, {type(layer).__name__}, must give gradients of the shapes {expected}; "
+            f"got {got}"
+        )
 
 
 def names(layers: tuple[Layer, ...]) -> list[tuple[Name, Name, int]]:
