@@ -249,6 +249,12 @@ def test_parameters_that_are_not_there_are_refused(only, said):
         explained([bp.Dense(2, 2), bp.Tanh()], only=only)
 
 
+def test_a_network_whose_numbers_overflow_is_refused():
+    net = bp.Network([bp.Dense(1, 1, bias=False)], bp.MeanSquaredError(), params=[{"weight": np.asarray([[np.inf]])}])
+    with pytest.raises(bp.NonFiniteError, match="loss for x and y is inf"):
+        bp.explain(net, [[1.0]], [[1.0]])
+
+
 def test_a_network_without_parameters_is_refused():
     with pytest.raises(bp.ConfigurationError, match="without parameters"):
         explained([bp.Tanh()])
@@ -303,6 +309,39 @@ def test_the_products_and_sums_that_are_printed_are_right_to_their_digits():
         assert float(product) == pytest.approx(np.prod(factors), rel=5e-3)
 
 
+def test_the_equations_of_the_forward_pass_hold_in_the_numbers_that_are_printed():
+    text = str(explained([bp.Dense(2, 2), bp.Identity(), bp.Dense(2, 2)], n=2)[0])
+    lines = [line for line in text.splitlines() if re.match(r"  z.\S = ", line)]
+    assert len(lines) == 2 * (2 + 2)
+    for line in lines:
+        symbols, numbers, value = line.split(" = ")[-3:]
+        assert re.sub(r"[^·+]", "", symbols) == re.sub(r"[^·+]", "", numbers) == "·+·+"
+        terms = [np.prod([float(f.strip(" ()")) for f in term.split("·")]) for term in numbers.split("+")]
+        assert float(value) == pytest.approx(sum(terms), abs=5e-3 * sum(map(abs, terms)))
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_the_matrices_that_are_shown_multiply_to_what_is_shown_behind_them(n):
+    layers = [bp.Tanh(), bp.Dense(2, 3), bp.Sigmoid(), bp.Tanh(), bp.Dense(3, 4), bp.Dense(4, 2), bp.Softplus()]
+    explanation, net = explained(layers, n=n, only=[(1, "weight", (0, 0))])
+    lefts = [equation.left.text for equation in explanation.matrices]
+    assert lefts == ["δ⁴", "∂J/∂Θ³", "∂J/∂b³", "δ³", "∂J/∂Θ²", "∂J/∂b²", "δ²", "∂J/∂Θ¹", "∂J/∂b¹"]
+    for equation in explanation.matrices:
+        if not equation.parts:  # a bias: the sum over the batch of the δ two lines above
+            delta = explanation.matrices[lefts.index(equation.left.text) - 2]
+            np.testing.assert_allclose(equation.value, delta.value.sum(axis=0, keepdims=True), rtol=1e-12)
+            continue
+        result = equation.parts[0]
+        for operator, matrix in zip(equation.parts[1::2], equation.parts[2::2], strict=True):
+            result = result @ matrix if operator.text == "·" else result * matrix
+        np.testing.assert_allclose(result, equation.value, rtol=1e-12)
+    _, grads = net.gradients(explanation.chain[0].x, explanation.target)
+    shown = {equation.left.text: equation.value for equation in explanation.matrices}
+    for number, k in ((1, "¹"), (4, "²"), (5, "³")):
+        np.testing.assert_allclose(shown[f"∂J/∂Θ{k}"], grads[number]["weight"], rtol=1e-12)
+        np.testing.assert_allclose(shown[f"∂J/∂b{k}"], grads[number]["bias"], rtol=1e-12)
+
+
 def test_a_batch_is_written_example_by_example_for_the_first_few_and_summed_over_all():
     explanation, _ = explained([bp.Dense(2, 2), bp.Tanh()], n=5)
     text = str(explanation)
@@ -311,12 +350,13 @@ def test_a_batch_is_written_example_by_example_for_the_first_few_and_summed_over
     assert text.count("… and 2 more examples") == 1 + len(explanation.partials)
     for one in explanation.partials:
         assert sum(float(path.values.sum()) for path in one.paths) == pytest.approx(one.value)
-        assert path_count(one) == 5
+        assert [path.values.shape for path in one.paths] == [(5,)]
 
 
-def path_count(one):
-    (path,) = one.paths
-    return len(path.values)
+def test_a_notebook_shows_the_markdown():
+    explanation, _ = explained([bp.Dense(2, 2)])
+    assert explanation._repr_markdown_() == explanation.markdown()
+    assert repr(explanation) == "<explanation of 6 partial derivatives, 12 factors>"
 
 
 def test_markdown_has_balanced_formulas_and_tables_of_equal_columns():

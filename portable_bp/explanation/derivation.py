@@ -35,7 +35,7 @@ class PathRow:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The derivation of a network's gradients; ``str()``, `markdown` and ``rich.print`` show it.
+    """The derivation of a network's gradients; ``str()``, `markdown`, ``rich.print`` and notebooks show it.
 
     ``partials`` holds, for each parameter, its paths with all factors, their sum (``value``) and what backpropagation
     gave; ``matrices`` the matrix form; ``differences`` the report of the central differences.
@@ -123,6 +123,10 @@ class Explanation:
     def markdown(self) -> str:
         """Give the derivation as Markdown with LaTeX formulas."""
         return markdown(self)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        return self.markdown()
 
     def __str__(self) -> str:
         return text(self)

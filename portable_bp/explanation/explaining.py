@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from portable_bp.arguments import whole_number
 from portable_bp.arrays import Shape
 from portable_bp.checking.differences import check_gradients, in_float64
-from portable_bp.errors import ConfigurationError, GradientError
+from portable_bp.errors import ConfigurationError, GradientError, NonFiniteError
 from portable_bp.explanation.chain import require_explainable, stages
 from portable_bp.explanation.derivation import EXAMPLES_SHOWN, Explanation
 from portable_bp.explanation.matrices import matrix_form
@@ -42,7 +42,7 @@ def explain(net: Network, x: Any, y: Any, *, only: Iterable[Key] | None = None) 
 
     Raises GradientError where the paths' sums and the matrix form differ by more than rounding, or where both differ
     from central differences; ConfigurationError for layers other than Dense and the elementwise activations, and for a
-    network with more than 2,000 factors to write.
+    network with more than 2,000 factors to write; NonFiniteError where the loss is NaN or infinite.
 
     Source: the sum over paths is F. Bauer, "Computational graphs and rounding error", SIAM J. Numer. Anal. 11 (1974);
     the matrix form Rumelhart, Hinton and Williams, Nature 323 (1986).
@@ -53,6 +53,10 @@ def explain(net: Network, x: Any, y: Any, *, only: Iterable[Key] | None = None) 
     batch = double.batch(x, y)
     _require_few(net, keys, min(batch[0].shape[0], EXAMPLES_SHOWN), only is None)
     trace = double.trace(x, y).to_numpy()
+    if not isfinite(trace.loss):
+        raise NonFiniteError(
+            f"explain got a network whose loss for x and y is {trace.loss:g}: its parameters are too large"
+        )
     chain = stages(double, trace)
     found = partials(chain, keys)
     _require_agreement(net, found)

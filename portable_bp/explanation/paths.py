@@ -11,8 +11,8 @@ import numpy as np
 
 from portable_bp.arrays import HostArray
 from portable_bp.explanation.chain import Stage
-from portable_bp.explanation.notation import FUNCTIONS, Symbol, applied, function, number, partial
-from portable_bp.layers import Layer
+from portable_bp.explanation.notation import Symbol, applied, function, number, partial
+from portable_bp.layers import Dense, Layer
 
 Key = tuple[int, str, tuple[int, ...]]
 """One parameter: number of its layer, name, index, as in ``net.params[0]["weight"][1, 0]``."""
@@ -76,7 +76,7 @@ def count(layers: Sequence[Layer], number: int) -> tuple[int, int]:
     factors are ∂J/∂(output), one for each later layer, and ∂z/∂θ.
     """
     later = layers[number + 1 :]
-    return prod(layer.n_out for layer in later if not isinstance(layer, tuple(FUNCTIONS))), len(later) + 2  # type: ignore[attr-defined]
+    return prod(layer.n_out for layer in later if isinstance(layer, Dense)), len(later) + 2
 
 
 def partials(chain: Sequence[Stage], keys: Sequence[Key]) -> list[Partial]:
