@@ -117,7 +117,8 @@ def test_a_float32_network_is_explained_in_float64_from_its_own_numbers():
     net = one_one_one(dtype="float32")
     explanation = bp.explain(net, [[0.7]], [[0.2]])
     weight = float(net.params[0]["weight"][0, 0])
-    assert explanation.chain[0].y[0, 0] == pytest.approx(0.7 * weight, rel=1e-15)
+    assert explanation.chain[0].y[0, 0] == 0.7 * weight
+    assert {stage.y.dtype for stage in explanation.chain} == {np.dtype("float64")}
     assert net.params[0]["weight"].dtype == np.float32
 
 
@@ -295,6 +296,24 @@ def test_the_1_1_1_network_is_written_like_this():
     text = str(bp.explain(one_one_one(), [[0.7]], [[0.2]]))
     assert text.startswith(ONE_ONE_ONE)
     assert "2 partial derivatives, 8 factors, largest difference" in text[len(ONE_ONE_ONE) :]
+
+
+TWO_PATHS = """\
+  ∂J/∂θ¹₂₁, 0.weight[1, 0]
+    = ∂J/∂a³₁ · σ′(z³₁) · θ²₁₁ · σ′(z²₁) · x₂ = 0.4076 · 0.2378 · 0.5 · 0.25 · 2     = 0.02423
+    + ∂J/∂a³₂ · σ′(z³₂) · θ²₁₂ · σ′(z²₁) · x₂ = (-0.2311) · 0.1966 · (-2) · 0.25 · 2 = 0.04543
+    = 0.06966
+"""
+
+
+def test_a_weight_of_the_2_2_2_network_is_written_as_a_sum_of_two_paths():
+    """By hand: z² = (0, 0), a² = (½, ½), z³ = (0.45, -1), a³ = (0.61064, 0.26894), σ′(z³) = (0.23776, 0.19661)."""
+    params = [{"weight": np.asarray([[2.0, 4.0], [-1.0, -2.0]])}, {}, {"weight": np.asarray([[0.5, -2.0], [0.4, 0.0]])}]
+    explanation = bp.explain(two_two_two(params=[*params, {}]), [[1.0, 2.0]], [[0.203, 0.5]])
+    assert TWO_PATHS in str(explanation)
+    table = next(block for block in explanation.markdown().split("###") if "`0.weight[1, 0]`" in block)
+    assert "|  | **sum** | $0.06966$ |" in table
+    assert explanation.markdown().count("**sum**") == 4  # not where there is one path
 
 
 def test_the_products_and_sums_that_are_printed_are_right_to_their_digits():

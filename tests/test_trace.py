@@ -99,6 +99,14 @@ def test_the_update_is_the_one_that_training_makes_next_and_nothing_is_changed(o
     assert not np.allclose(start[0].update["weight"], trace[0].update["weight"], rtol=1e-3)
 
 
+def test_another_optimizer_than_the_one_in_use_begins_with_a_fresh_state():
+    net = network(dtype="float64")
+    net.fit(X, LABELS, optimizer=bp.Momentum(0.1), epochs=3, batch_size=None)
+    for layer in net.trace(X, LABELS, optimizer=bp.Momentum(0.2)):  # v = 0 at first, so that it is -η g
+        for name, update in layer.update.items():
+            np.testing.assert_allclose(update, -0.2 * layer.grads[name], rtol=1e-10, atol=1e-15)
+
+
 def test_to_dict_gives_numpy_arrays_by_name(backend):
     trace = network(backend).trace(X, LABELS, optimizer=bp.SGD(0.1))
     arrays = trace.to_dict()
