@@ -394,6 +394,22 @@ def test_markdown_has_balanced_formulas_and_tables_of_equal_columns():
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
+def test_the_formulas_can_be_read_by_a_reader_of_latex():
+    """matplotlib's own, which knows everything but matrices and alignment."""
+    mathtext = pytest.importorskip("matplotlib.mathtext").MathTextParser("path")
+    layers = [bp.GELU(), bp.Dense(2, 11), bp.Softplus(), bp.Sigmoid(), bp.ReLU(), bp.Dense(11, 2)]
+    text = explained(layers, bp.BinaryCrossEntropy(), only=[(1, "weight", (1, 10)), (1, "bias", (0, 2))])[0].markdown()
+    inline = re.findall(r"(?<!\$)\$([^$\n]+)\$", text)
+    rows = [
+        row for block in re.findall(r"begin{aligned}\n(.*?)\n\\end", text, re.DOTALL) for row in block.split("\\\\\n")
+    ]
+    formulas = [*inline, *(row.replace("&", "") for row in rows if "matri" not in row and "left[" not in row)]
+    assert len(inline) > 20
+    assert len(formulas) > len(inline) + 10
+    for formula in formulas:
+        mathtext.parse(f"${formula.strip()}$")
+
+
 @pytest.mark.parametrize("width", [60, 200])
 def test_rich_prints_tables_and_nothing_of_the_matrices_is_cut(width):
     explanation, _ = explained([bp.Dense(2, 2), bp.Sigmoid(), bp.Dense(2, 2)], n=1)
