@@ -73,18 +73,23 @@ from portable_bp.schedules import (
 )
 
 if TYPE_CHECKING:
-    from portable_bp import datasets, testing
+    from portable_bp import datasets, plots, testing
     from portable_bp.checking import check_gradients, compare_backends
+    from portable_bp.explanation import explain
     from portable_bp.files import load
     from portable_bp.network import Network
+    from portable_bp.recording import RecordGradients
 
 # What reads NumPy arrays on the host is imported when it is first asked for: the core itself needs no array library.
 _LATER = {
     "Network": "portable_bp.network",
+    "RecordGradients": "portable_bp.recording",
     "check_gradients": "portable_bp.checking",
     "compare_backends": "portable_bp.checking",
     "datasets": "",
+    "explain": "portable_bp.explanation",
     "load": "portable_bp.files",
+    "plots": "",
     "testing": "",
 }
 
@@ -148,6 +153,7 @@ __all__ = [
     "ProgressBar",
     "RMSProp",
     "ReLU",
+    "RecordGradients",
     "Schedule",
     "ShapeError",
     "Sigmoid",
@@ -164,8 +170,10 @@ __all__ = [
     "check_gradients",
     "compare_backends",
     "datasets",
+    "explain",
     "get_backend",
     "installed_backends",
     "load",
+    "plots",
     "testing",
 ]

@@ -24,6 +24,7 @@ from portable_bp.optimizers import SGD, Optimizer
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.params import LayerParams, mapped
 from portable_bp.reproducible import with_arithmetic
+from portable_bp.tracing import Trace, trace
 from portable_bp.training import Batches, Run, measure
 from portable_bp.weights import weights
 
@@ -80,6 +81,11 @@ class Network:
     def seed(self) -> int:
         """The seed of weights, orders and masks."""
         return self.architecture.seed
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer in use, with which the next `fit` goes on; None before the first and after `params` are set."""
+        return self._optimizer
 
     def start(self, optimizer: Optimizer) -> State:
         """Give the state from which the pure step goes on: parameters, a fresh optimizer state, the step count."""
@@ -199,9 +205,7 @@ class Network:
     def _use(self, optimizer: Optimizer | None) -> Epoch:
         """Take ``optimizer`` with a fresh state, unless it equals the one in use; give its compiled epoch."""
         wanted = optimizer if optimizer is not None else self._optimizer or SGD()
-        if not isinstance(wanted, Optimizer):
-            raise ConfigurationError(f"optimizer={wanted!r} is no optimizer: give an instance such as Adam(1e-3)")
-        require_fields(wanted)
+        _require_optimizer(wanted)
         if wanted != self._optimizer:
             self._state = self.start(wanted)
             self._optimizer = wanted
@@ -255,6 +259,21 @@ class Network:
             value, grads = self.model.gradients(self.backend.xp, self._state["params"], self.batch(x, y))
             return float(value), grads
 
+    def trace(self, x: Any, y: Any, optimizer: Optimizer | None = None) -> Trace:
+        """Every layer's input, output, δ = ∂J/∂output, ∂J/∂input and gradients for x and y; dropout rests.
+
+        With ``optimizer`` the update that it would make as well: from its state where it is the one in use (see
+        `optimizer`), else from a fresh one. Nothing in the network changes. Entries are arrays of the backend;
+        ``to_numpy()`` and ``to_dict()`` give NumPy's.
+        """
+        if optimizer is not None:
+            _require_optimizer(optimizer)
+        state = self._state.get("optimizer") if optimizer == self._optimizer else None
+        names = [f"{number} {type(layer).__name__}" for number, layer in enumerate(self.layers)]
+        with self.backend.activate():
+            batch = self.batch(x, y)
+            return trace(self.backend, self.model, names, self.params, batch, optimizer, state)
+
     def digest(self) -> str:
         """SHA-256 over the names, dtypes, shapes and bytes of the parameters: equal digests mean equal bits."""
         return digest([{n: self.backend.to_numpy(a) for n, a in layer.items()} for layer in self.params])
@@ -303,3 +322,9 @@ class Network:
         return self.architecture.lines(
             f"Network on {self.backend.spec}{'' if self.backend.arithmetic == 'native' else ', reproducible'}"
         )
+
+
+def _require_optimizer(given: object) -> None:
+    if not isinstance(given, Optimizer):
+        raise ConfigurationError(f"optimizer={given!r} is no optimizer: give an instance such as Adam(1e-3)")
+    require_fields(given)

@@ -9,7 +9,10 @@ import portable_bp as bp
 
 ROOT = Path(bp.__file__).parent
 LIBRARIES = ("numpy", "cupy", "torch", "jax", "array_api_strict")
-HOST_SIDE = {"digest", "inputs", "weights", "files", "network", "testing", "cli", "checking", "datasets"}
+HOST_SIDE = {
+    *("digest", "inputs", "weights", "files", "network", "testing", "cli", "checking", "datasets"),
+    *("tracing", "recording", "explanation", "plots"),
+}
 """Modules for the host's side, where users' arrays, files and data are NumPy's business."""
 ARITHMETIC = [
     path for path in sorted(ROOT.rglob("*.py")) if path.relative_to(ROOT).parts[0].removesuffix(".py") not in HOST_SIDE
@@ -85,8 +88,8 @@ PUBLIC = sorted(  # as text, since a list of 60 strings a line each would hide w
     CosineDecay DataError DecoupledWeightDecay Dense Dropout ELU EarlyStopping ExponentialDecay FileError Flatten GELU
     GradientError HalfMeanSquaredError HalfSquaredError He History Identity Initializer InverseTimeDecay L2 Layer LeCun
     LeakyReLU Loss MeanSquaredError Momentum Nesterov Network NonFiniteError Normal Optimizer PortableBPError PrintRows
-    ProgressBar RMSProp ReLU SGD Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay
-    StochasticLayer Tanh Uniform WarmUp Xavier Zeros check_gradients compare_backends datasets get_backend
-    installed_backends load testing
+    ProgressBar RMSProp ReLU RecordGradients SGD Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus
+    StepDecay StochasticLayer Tanh Uniform WarmUp Xavier Zeros check_gradients compare_backends datasets explain
+    get_backend installed_backends load plots testing
     """.split()  # noqa: SIM905
 )

@@ -177,10 +177,17 @@ def check_gradients(
 
     Returns a report that prints as a table; raises GradientError, with that table, where a gradient is wrong.
     """
+    drawn = None if elements is None else whole_number("elements", elements, 1, hint=", or None for all")
+    double = in_float64(net)
+    with double.backend.activate():
+        return _check(double, double.batch(x, y), rtol, atol, seed, drawn).require()
+
+
+def in_float64(net: Network) -> Network:
+    """Copy a network in float64: the same layers, backend and parameters."""
     from portable_bp.network import Network
 
-    drawn = None if elements is None else whole_number("elements", elements, 1, hint=", or None for all")
-    double = Network(
+    return Network(
         net.layers,
         net.loss,
         backend=net.backend,
@@ -189,8 +196,6 @@ def check_gradients(
         input_shape=net.architecture.input_shape,
         params=[{name: net.backend.to_numpy(array) for name, array in layer.items()} for layer in net.params],
     )
-    with double.backend.activate():
-        return _check(double, double.batch(x, y), rtol, atol, seed, drawn).require()
 
 
 def _check(net: Network, batch: Batch, rtol: float, atol: float, seed: int, elements: int | None) -> Report:
