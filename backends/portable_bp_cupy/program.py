@@ -66,6 +66,7 @@ class Program:
             for x in outside(unit):
                 if isinstance(x, Node):
                     last[x.owner] = number
+        self._pinned.update(self._in_place(recording, joined, found, last, read_later))
         escaping = set(last) | self._kept
         escaping |= {x for unit in found for x in outside(unit) if isinstance(x, Node)}
         pool, pooled = Pool(self._bench.empty), set[Node]()
@@ -79,6 +80,27 @@ class Program:
             for x in [x for x in pooled if last.get(x, own[x]) <= number and x not in self._kept]:
                 pooled.discard(x)
                 pool.give_back(self.places[x])
+
+    def _in_place(
+        self, recording: Recording, joined: Sequence[Joined], found: Sequence[Unit], last: Mapping[Node, int], kept: Any
+    ) -> Places:
+        """Results that may be written over the leaf that they replace: a group computes them, and reads it last.
+
+        Within the group each thread reads the leaf's numbers at its own place only, before it writes there.
+        """
+        own = {node: number for number, unit in enumerate(found) for node in unit.nodes if isinstance(unit, Group)}
+        results = [x for x in recording.results.values() if isinstance(x, Node)]
+        others = {x.owner for x in (*kept, *results, *(x for group in joined for x in _given(group)))}
+        places: Places = {}
+        for path, leaf in recording.leaves.items():
+            new = recording.results[path]
+            if not isinstance(new, Node) or new not in own or new in {*self._pinned, *places} or leaf in others:
+                continue
+            last_read = last.get(leaf, -1)
+            views = any(x is not leaf and x.owner is leaf for x in _nodes(outside(found[own[new]])))
+            if new.shape == leaf.shape and (last_read < own[new] or (last_read == own[new] and not views)):
+                places[new] = self.places[leaf]
+        return places
 
     def _unit(self, unit: Unit, outs: Sequence[Node]) -> None:
         if isinstance(unit, Group):
@@ -107,7 +129,8 @@ class Program:
         ends: list[Pair] = []
         for path, leaf in recording.leaves.items():
             new = recording.results[path]
-            if leaf in chained or new is leaf:
+            done = isinstance(new, Node) and self._pinned.get(new) is self.places[leaf]
+            if leaf in chained or new is leaf or done:
                 continue
             source = new
             if isinstance(new, Node) and new.owner.function is None:
@@ -159,6 +182,14 @@ class Program:
                 self.calls.append(call)
             else:
                 self.calls += planned
+
+
+def _given(group: Joined) -> list[Node]:
+    return [x for chain in group.members for x in chain.given]
+
+
+def _nodes(arrays: Sequence[Any]) -> list[Node]:
+    return [x for x in arrays if isinstance(x, Node)]
 
 
 def _chains(recording: Recording) -> list[Joined]:

@@ -23,7 +23,7 @@ NARROW = 32
 REDUCTIONS = {np.sum: "sum", np.max: "max", np.min: "min"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Unit:
     """Operations computed by one call, in order."""
 
@@ -34,7 +34,7 @@ class Unit:
         return False
 
 
-@dataclass
+@dataclass(eq=False)
 class Group(Unit):
     """Elementwise operations: a thread for each index of shape ``lead``, which works on ``width`` numbers.
 
@@ -94,38 +94,45 @@ def founds(node: Node) -> bool:
 def units(nodes: Sequence[Node]) -> list[Unit]:
     """The operations in as few calls as this finds: each as late as those that read it allow.
 
-    It goes backwards, so the list of units grows from the last to the first. A group may read what it computes
-    itself; whoever reads another way, through a view or in another kind of call, must come after.
+    It goes backwards, so the list of units begins with the last. A group may read what it computes itself; whoever
+    reads another way, through a view or in another kind of call, must come after.
     """
     found: list[Unit] = []
-    direct: defaultdict[Node, int] = defaultdict(lambda: -1)
-    strict: defaultdict[Node, int] = defaultdict(lambda: -1)
+    direct: defaultdict[Node, list[Unit]] = defaultdict(list)
+    strict: defaultdict[Node, list[Unit]] = defaultdict(list)
     for node in reversed(nodes):
+        readers, later = direct[node], strict[node]
         if node.base is not None:
-            _raise(strict, node.inputs, max(direct[node], strict[node]))
+            _add(strict, node.inputs, [*readers, *later])
             continue
-        number = _number(found, node, max(direct[node], strict[node] + 1, 0))
-        found[number].nodes.insert(0, node)
-        _raise(direct if isinstance(found[number], Group) else strict, node.inputs, number)
+        together = max((found.index(unit) for unit in readers), default=0)
+        before = max((found.index(unit) + 1 for unit in later), default=0)
+        unit = _joined(found, node, max(together, before)) or _founded(found, node, [*readers, *later])
+        unit.nodes.insert(0, node)
+        _add(direct if isinstance(unit, Group) else strict, node.inputs, [unit])
     return found[::-1]
 
 
-def _number(found: list[Unit], node: Node, first: int) -> int:
-    """Number of the unit that takes the operation: the latest one in time, or a new one before all others."""
-    if founds(node):
-        for number in range(first, len(found)):
-            unit = found[number]
-            if unit.takes(node):
-                assert isinstance(unit, Group)
-                unit.widen(node)
-                return number
-    found.append(Group.around(node) if founds(node) else Unit())
-    return len(found) - 1
+def _joined(found: Sequence[Unit], node: Node, first: int) -> Unit | None:
+    """The group that takes the operation, of those from number ``first`` on the latest in time."""
+    for unit in found[first:]:
+        if unit.takes(node):
+            assert isinstance(unit, Group)
+            unit.widen(node)
+            return unit
+    return None
 
 
-def _raise(levels: dict[Node, int], nodes: Iterable[Node], level: int) -> None:
+def _founded(found: list[Unit], node: Node, readers: Sequence[Unit]) -> Unit:
+    """A new unit, right before all those that read the operation's result."""
+    made = Group.around(node) if founds(node) else Unit()
+    found.insert(max((found.index(unit) + 1 for unit in readers), default=0), made)
+    return made
+
+
+def _add(readers: dict[Node, list[Unit]], nodes: Iterable[Node], units: Sequence[Unit]) -> None:
     for node in nodes:
-        levels[node] = max(levels[node], level)
+        readers[node] += [unit for unit in units if unit not in readers[node]]
 
 
 def threads(group: Group) -> int:
