@@ -58,12 +58,18 @@ def _excess(found: Any, expected: Any, before: Any, tolerances: tuple[float, flo
     if expected.dtype.kind != "f" or tolerances == (0.0, 0.0):
         return float(abs(found * 1.0 - expected).max())
     of_value, of_change = tolerances
-    largest = float(abs(expected).max())
+    largest = _largest(expected)
     allowed = of_value * largest
     if before is not None:
         rounding = 8 * float(np.finfo(np.dtype(expected.dtype)).eps) * largest
-        allowed = min(allowed, of_change * float(abs(expected - before).max()) + rounding)
+        allowed = min(allowed, of_change * _largest(expected - before) + rounding)
     return float(abs(found - expected)[~equal].max()) - allowed
+
+
+def _largest(array: Any) -> float:
+    """Largest magnitude of the finite numbers."""
+    finite = array[array - array == 0]
+    return float(abs(finite).max()) if finite.size else 0.0
 
 
 def _lifted(state: State) -> State:

@@ -25,9 +25,10 @@ REDUCTIONS = {np.sum: "sum", np.max: "max", np.min: "min"}
 
 @dataclass(eq=False)
 class Unit:
-    """Operations computed by one call, in order."""
+    """Operations computed by one call, in order; ``ends`` where no other unit reads the first one found, the last."""
 
     nodes: list[Node] = field(default_factory=list)
+    ends: bool = field(default=False, kw_only=True)
 
     def takes(self, node: Node) -> bool:
         """Whether a further operation can be computed by the same call."""
@@ -124,9 +125,14 @@ def _joined(found: Sequence[Unit], node: Node, first: int) -> Unit | None:
 
 
 def _founded(found: list[Unit], node: Node, readers: Sequence[Unit]) -> Unit:
-    """A new unit, right before all those that read the operation's result."""
+    """A new unit, right before all those that read the operation's result.
+
+    What no other unit reads, since an optimizer's chain does or the state, keeps its place among its like.
+    """
     made = Group.around(node) if founds(node) else Unit()
-    found.insert(max((found.index(unit) + 1 for unit in readers), default=0), made)
+    made.ends = not readers
+    endings = sum(unit.ends for unit in found)
+    found.insert(max((found.index(unit) + 1 for unit in readers), default=endings), made)
     return made
 
 

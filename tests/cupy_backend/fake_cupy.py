@@ -6,6 +6,7 @@ graph does it when it is launched; products are refused while capturing, as by C
 
 import ctypes
 from contextlib import contextmanager
+from itertools import count
 from types import ModuleType, SimpleNamespace
 from typing import ClassVar
 
@@ -34,6 +35,9 @@ class FakeArray(np.ndarray):
     @property
     def device(self):
         return Device(0)
+
+    def __repr__(self):
+        return f"FakeArray{self.view(np.ndarray)!r}"
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
         if any(not isinstance(x, (FakeArray, np.generic, int, float)) for x in inputs):
@@ -280,11 +284,12 @@ class Cublas:
     """`nvmath.bindings.cublas`, as far as it is used; it must be given its stream before its workspace."""
 
     def __init__(self):
-        self.handles = {}
+        self.handles, self._numbers = {}, count(1)
 
     def create(self):
-        self.handles[len(self.handles) + 1] = []
-        return len(self.handles)
+        number = next(self._numbers)
+        self.handles[number] = []
+        return number
 
     def destroy(self, handle):
         del self.handles[handle]
