@@ -16,7 +16,7 @@ import numpy as np
 from portable_bp_cupy.expressions import pattern
 from portable_bp_cupy.kernels import Kernel, on_host
 from portable_bp_cupy.recorded import Recording
-from portable_bp_cupy.units import Group, Unit, outside, units
+from portable_bp_cupy.units import Group, Unit, adds_columns, outside, units
 from portable_bp_cupy.workbench import Call, Workbench
 from portable_bp_numpy.chains import Joined, chains
 from portable_bp_numpy.planning import Places, Pool
@@ -111,9 +111,18 @@ class Program:
         if node.function is np.stack and len(node.args) == 1 and node.kwargs.get("axis", 0) == 0:
             self._copy([(x, out[i, ...]) for i, x in enumerate(node.args[0])])
             return
+        if adds_columns(node):
+            self._planned.append([self._column_sums(self._placed(node.args[0]), out)])
+            return
         said = self._argument if isinstance(node.function, np.ufunc) else self._placed
         args, kwargs = (replaced(said, tree) for tree in (node.args, node.kwargs))
         self._planned.append(self._bench.calls_into(out, node.function, args, kwargs))
+
+    def _column_sums(self, x: Any, out: Any) -> Call:
+        """Sums of columns as a product with ones, which takes half the time of a kernel that adds them up."""
+        ones = self._bench.constant(np.ones((1, x.shape[-2]), np.dtype(x.dtype)))
+        self._kept_alive.append(ones)  # a product knows its operands by their addresses only
+        return self._bench.products.call(ones, x, out.reshape((*x.shape[:-2], 1, x.shape[-1])))
 
     def _chain(self, group: Joined) -> None:
         first = group.members[0]

@@ -87,6 +87,16 @@ def reduces(node: Node) -> bool:
     return last and set(node.kwargs) == {"axis", "keepdims"} and x.dtype == node.dtype and x.dtype in TYPES
 
 
+def adds_columns(node: Node) -> bool:
+    """Whether the operation adds up the columns of matrices, or a single column's numbers, which is a product."""
+    x, axis = node.args[0] if node.args else None, node.kwargs.get("axis")
+    if node.function is not np.sum or not isinstance(x, Node) or len(x.shape) not in (2, 3):
+        return False
+    columns = axis == -2 or (axis == (-2, -1) and x.shape[-1] == 1)
+    given = len(node.args) == 1 and set(node.kwargs) <= {"axis", "keepdims"}
+    return columns and given and x.dtype == node.dtype and x.dtype.kind == "f" and x.base is None
+
+
 def founds(node: Node) -> bool:
     """Whether the operation can be the first of a group."""
     return pattern(node) is not None or (reduces(node) and 0 < node.args[0].shape[-1] <= NARROW)

@@ -58,7 +58,7 @@ class Workbench:
 
     def constant(self, host: Any) -> Any:
         """A NumPy array on the device."""
-        return self.cupy.asarray(np.ascontiguousarray(host))
+        return self.cupy.asarray(np.asarray(host, order="C"))
 
     def view(self, function: Any, args: Any, kwargs: Any, of: Sequence[Any]) -> Any:
         """Another look at the memory of one of the arrays ``of``."""
