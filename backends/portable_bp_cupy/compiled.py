@@ -43,8 +43,8 @@ class CompiledEpoch:
                 captured = [self._of(state, data, order) for order in orders]
             except Exception as error:
                 self._possible, reason = False, _said(error)
-                self._forget()
         if not self._possible:
+            self._forget()  # now that no error holds what it was about
             result = self._plain(state, data, orders)
             if reason is not None:  # an error of the step's own has been raised by the plain loop
                 warnings.warn(f"this training runs operation by operation on CuPy, {reason}", RuntimeWarning, 2)

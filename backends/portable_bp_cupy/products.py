@@ -6,6 +6,7 @@ CuPy refuses its own cuBLAS while a stream is capturing (cupy#6290), so the call
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -36,8 +37,11 @@ class Products:
             dtype: (np.ones((), dtype), np.zeros((), dtype)) for dtype in map(np.dtype, (np.float32, np.float64))
         }
 
-    def call(self, a: Any, b: Any, out: Any) -> Any:
-        """Call that leaves the product of ``a`` and ``b``, of two axes or, with a leading axis, three, in ``out``."""
+    def call(self, a: Any, b: Any, out: Any) -> Callable[[], Any]:
+        """Call that leaves the product of ``a`` and ``b``, of two axes or, with a leading axis, three, in ``out``.
+
+        It knows the arrays by their addresses only: whoever makes the call keeps them.
+        """
         dtype = np.dtype(out.dtype)
         if dtype not in self._numbers or not a.dtype == b.dtype == out.dtype or out.ndim not in (2, 3):
             raise NotRecordable(f"a product of {a.dtype} {a.shape} and {b.dtype} {b.shape}")

@@ -121,7 +121,7 @@ class Program:
     def _column_sums(self, x: Any, out: Any) -> Call:
         """Sums of columns as a product with ones, which takes half the time of a kernel that adds them up."""
         ones = self._bench.constant(np.ones((1, x.shape[-2]), np.dtype(x.dtype)))
-        self._kept_alive.append(ones)  # a product knows its operands by their addresses only
+        self._kept_alive.append(ones)
         return self._bench.products.call(ones, x, out.reshape((*x.shape[:-2], 1, x.shape[-1])))
 
     def _chain(self, group: Joined) -> None:
