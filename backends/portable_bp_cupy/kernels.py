@@ -22,7 +22,7 @@ class Kernel:
     """One kernel: its source, its arguments, and how many threads it takes.
 
     ``place`` gives the array in which something lies that the group reads. ``stores`` says what goes where: something
-    read or computed, and a contiguous array for it. Everything is read before anything is written, so that a thread
+    read or computed, and an array of its shape for it. Everything is read before anything is written, so that a thread
     may write over what it alone has read.
     """
 
@@ -68,7 +68,6 @@ class Kernel:
         array = self._place(x)
         name, source = f"v{len(self._names)}", self._parameter(array, "const ")
         self._names[id(x)] = name
-        self._reach = max(self._reach, sum((n - 1) * abs(s) for n, s in zip(array.shape, _steps(array), strict=True)))
         offset, step = self._offset(array, group), _steps(array)[-1] if array.shape else 0
         kind = TYPES[np.dtype(array.dtype)]
         if group.narrow and array.shape and array.shape[-1] == group.width > 1:
@@ -93,6 +92,7 @@ class Kernel:
 
     def _offset(self, array: Any, group: Group) -> str:
         """Where thread i finds its number, or the first of its row, in an array that is broadcast to the group's."""
+        self._reach = max(self._reach, sum((n - 1) * abs(s) for n, s in zip(array.shape, _steps(array), strict=True)))
         missing = len(group.shape) - len(array.shape)
         lengths, steps = (1,) * missing + tuple(array.shape), (0,) * missing + _steps(array)
         return _index(group.lead, [0 if n == 1 else step for n, step in zip(lengths, steps, strict=True)])
@@ -138,11 +138,11 @@ class Kernel:
         ]
 
     def _store(self, x: Any, out: Any) -> None:
-        name, to = self._names[id(x)], self._parameter(out)
+        name, to, offset = self._names[id(x)], self._parameter(out), self._offset(out, self._group)
         if name in self._rows:
-            self._loop(f"{to}[i * {self._group.width} + j] = {name}[j];")
+            self._loop(f"{to}[{offset} + j * {_steps(out)[-1]}] = {name}[j];")
         else:
-            self._body.append(f"{to}[i] = {name};")
+            self._body.append(f"{to}[{offset}] = {name};")
 
 
 def on_host(x: Any) -> bool:

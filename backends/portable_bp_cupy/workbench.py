@@ -17,7 +17,9 @@ from portable_bp_numpy.recording import NotRecordable
 
 OPTIONS = ("-std=c++17", "-fmad=false")
 """Of NVRTC. No contraction of a·b + c: reproducible arithmetic keeps its bits, and native differs less from NumPy."""
-REDUCTIONS = (np.sum, np.prod, np.max, np.min, np.all, np.any)
+ONLY_LAUNCHED = (np.sum, np.prod, np.max, np.min, np.all, np.any, np.take)
+"""CuPy's functions that launch kernels and nothing else. Others, `cupy.concatenate` for one, copy something from the
+host's memory: a graph would copy from there again when it holds something else."""
 Call = Callable[[], Any]
 
 
@@ -74,14 +76,13 @@ class Workbench:
         return _Functions(module.get_function)
 
     def calls_into(self, out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
-        """Calls that leave ``function(*args, **kwargs)``, one of NumPy's functions, in ``out``."""
+        """Calls that leave ``function(*args, **kwargs)``, one of NumPy's functions, in ``out``; refuses unsafe ones."""
         if function is np.matmul:
             a, b = args
             return [self.products.call(a, b, out)]
-        own = self._named(function)
-        if isinstance(function, np.ufunc) or function in (*REDUCTIONS, np.concatenate, np.take):
-            return [partial(own, *args, out=out, **kwargs)]
-        return [lambda: self.cupy.copyto(out, own(*args, **kwargs))]
+        if isinstance(function, np.ufunc) or function in ONLY_LAUNCHED:
+            return [partial(self._named(function), *args, out=out, **kwargs)]
+        raise NotRecordable(f"{getattr(function, '__name__', function)} is not known to be safe in a CUDA graph")
 
     def _named(self, function: Any) -> Callable[..., Any]:
         """CuPy's function of the same name."""

@@ -91,7 +91,9 @@ def test_every_function_is_numpys(gpu, dtype, shape):
 
 UNARY = [np.negative, np.tanh, np.square, lambda x: np.sum(x, axis=0, keepdims=True) + 0 * x, np.flip]
 UNARY += [lambda x: np.max(x, axis=-1, keepdims=True) - x, lambda x: np.stack([x[0], x[1] + 1, x[2]])]
+UNARY += [lambda x: np.stack([x[0], x[1] + 1, x[2]], axis=1)]
 BINARY = [np.add, np.multiply, np.maximum, np.matmul, lambda x, y: np.where(x > y, x, 0.5), lambda x, y: x - 2 * y.T]
+BINARY += [lambda x, y: np.concatenate([x[:, :1], y[:, 1:]], axis=-1), lambda x, y: np.concatenate([x[:2], y[:1] * 2])]
 BINARY += [lambda x, y: x + np.sum(y, axis=-1, keepdims=True), lambda x, y: x * y[:, :1] + y[1:2]]
 UNARY_CHOICE = st.tuples(st.integers(0, len(UNARY) - 1), st.integers(0, 99))
 BINARY_CHOICE = st.tuples(st.integers(0, len(BINARY) - 1), st.integers(0, 99), st.integers(0, 99))
