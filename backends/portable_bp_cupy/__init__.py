@@ -1,10 +1,12 @@
 """CuPy on a CUDA GPU."""
 
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any
 
-from portable_bp.backend import Backend
+from portable_bp.backend import Backend, Epoch, Step
 from portable_bp.errors import BackendError
+from portable_bp_cupy.namespace import Namespace
 
 __all__ = ["CupyBackend"]
 
@@ -38,8 +40,6 @@ class CupyBackend(Backend):
 
     def __init__(self, device: str | None = None) -> None:
         cupy = _import_cupy()
-        import array_api_compat.cupy
-
         available = _device_count(cupy)
         number = device or "0"
         if not number.isdecimal() or int(number) >= available:
@@ -47,8 +47,8 @@ class CupyBackend(Backend):
                 f"backend 'cupy' has no device {number!r}: here are 0 to {available - 1}, written 'cupy:0'"
             )
         self.device = number
-        self.xp = array_api_compat.cupy
         self._cupy = cupy
+        self.xp = Namespace(import_module("array_api_compat.cupy"), self._hosted)
         self._gpu = cupy.cuda.Device(int(number))
         self._run_once()
 
@@ -81,6 +81,15 @@ class CupyBackend(Backend):
 
     def activate(self) -> AbstractContextManager[Any]:
         return self._gpu  # type: ignore[no-any-return]
+
+    def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
+        """Capture the step as a CUDA graph for each form of its arrays, and launch it; docs/gpu.md."""
+        from portable_bp_cupy.compiled import CompiledEpoch
+
+        return CompiledEpoch(self._cupy, self.xp, step, super().compile(step), exact=as_written)
+
+    def _hosted(self, x: Any) -> Any:
+        return self.to_numpy(x) if isinstance(x, self._cupy.ndarray) else x
 
     @classmethod
     def devices(cls) -> list[str]:

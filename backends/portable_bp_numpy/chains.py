@@ -8,7 +8,7 @@ after the other, each short enough to stay in the processor's cache from operati
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,13 +115,13 @@ class Joined:
     members: list[Chain]
     long: dict[Any, Any] = field(default_factory=dict)
 
-    def lay_out(self, places: Places) -> list[tuple[Node, Any]]:
+    def lay_out(self, places: Places, empty: Callable[[Any, Any], Any] = np.empty) -> list[tuple[Node, Any]]:
         """Give every array its part of a long one; returns where what the chains are given must go."""
         first, size = self.members[0], self.size
         for slot, leaf in first.slots.items():
-            self.long[slot] = np.empty(size, leaf.dtype)
+            self.long[slot] = empty(size, leaf.dtype)
         for number, x in enumerate(first.given):
-            self.long[number] = np.empty(size, x.dtype)
+            self.long[number] = empty(size, x.dtype)
         start = 0
         given: list[tuple[Node, Any]] = []
         for chain in self.members:

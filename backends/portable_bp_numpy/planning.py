@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,13 +21,14 @@ Places = dict[Node, Any]
 class Pool:
     """Memory that is used again as soon as nobody reads it any more, the latest first, while the cache has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, empty: Callable[[Any, Any], Any] = np.empty) -> None:
+        self._empty = empty
         self._free: defaultdict[int, list[Any]] = defaultdict(list)
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array with anything in it."""
         size = int(np.prod(shape)) * dtype.itemsize
-        memory = self._free[size].pop() if self._free[size] else np.empty(size, np.uint8)
+        memory = self._free[size].pop() if self._free[size] else self._empty(size, np.uint8)
         return memory.view(dtype).reshape(shape)
 
     def give_back(self, array: Any) -> None:

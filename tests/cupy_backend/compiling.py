@@ -1,0 +1,54 @@
+"""CUDA sources compiled by the host's C++ compiler, so that their numbers can be looked at without a GPU."""
+
+import ctypes
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+SHIM = Path(__file__).with_name("shim.h")
+KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+FOLDER = tempfile.TemporaryDirectory(prefix="portable_bp_kernels")
+GPP = shutil.which("g++")
+
+
+def runners(source):
+    """For each kernel a C function run_<name>(blocks, block, arguments…) that calls it for every thread."""
+    made = []
+    for name, parameters in KERNEL.findall(source):
+        names = ", ".join(parameter.split()[-1].lstrip("*") for parameter in parameters.split(","))
+        made.append(
+            f'extern "C" void run_{name}(int blocks, int block, {parameters}) {{ blockDim.x = block;'
+            "for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)"
+            f"for (threadIdx.x = 0; threadIdx.x < block; ++threadIdx.x) {name}({names}); }}"
+        )
+    return "\n".join(made)
+
+
+def built(source):
+    """The library of a CUDA source."""
+    preprocessed = subprocess.run(
+        [GPP, "-E", "-P", "-x", "c++", "-"], input=source, text=True, capture_output=True, check=True
+    ).stdout
+    whole = f'#include "{SHIM}"\n{preprocessed}\n{runners(preprocessed)}\n'
+    path = Path(FOLDER.name) / f"{hashlib.sha256(whole.encode()).hexdigest()[:24]}.so"
+    if not path.exists():
+        options = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-x", "c++"]
+        done = subprocess.run([GPP, *options, "-", "-o", path], input=whole, text=True, capture_output=True)
+        assert done.returncode == 0, f"{done.stderr}\n{whole}"
+    return ctypes.CDLL(str(path))
+
+
+def argument(x):
+    """An argument as ctypes: arrays by their address."""
+    if isinstance(x, np.ndarray):
+        return ctypes.c_void_p(x.__array_interface__["data"][0])
+    return ctypes.c_longlong(int(x))
+
+
+def run(library, name, blocks, block, arguments):
+    getattr(library, f"run_{name}")(ctypes.c_int(blocks), ctypes.c_int(block), *map(argument, arguments))

@@ -1,0 +1,337 @@
+"""A CuPy without a GPU: NumPy's memory, CuPy's manners.
+
+Arrays refuse NumPy's as arguments; a stream that captures computes nothing, but takes down what it is given, and the
+graph does it when it is launched; products are refused while capturing, as by CuPy; kernels are compiled by g++.
+"""
+
+import ctypes
+from contextlib import contextmanager
+from itertools import count
+from types import ModuleType, SimpleNamespace
+from typing import ClassVar
+
+import array_api_compat.numpy
+import compiling
+import numpy as np
+
+
+class CaptureError(RuntimeError):
+    """Something that can't be captured."""
+
+
+TAPE = SimpleNamespace(calls=None)
+"""The launches taken down, None where nothing is being captured."""
+
+
+class FakeArray(np.ndarray):
+    """An array of the fake device."""
+
+    __array_priority__ = 100
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self.__array_interface__["data"][0])
+
+    @property
+    def device(self):
+        return Device(0)
+
+    def __repr__(self):
+        return f"FakeArray{self.view(np.ndarray)!r}"
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
+        if any(not isinstance(x, (FakeArray, np.generic, int, float)) for x in inputs):
+            return NotImplemented
+        (out,) = out or (None,)
+        return called(getattr(ufunc, method), inputs, kwargs, out)
+
+    def __array_function__(self, function, types, args, kwargs):
+        if not all(issubclass(kind, FakeArray) for kind in types):
+            return NotImplemented
+        return called(function, args, kwargs, kwargs.pop("out", None))
+
+    def __getitem__(self, key):
+        return on_device(self.view(np.ndarray)[bare(key)])
+
+    def set(self, host):
+        forbidden("a copy from the host")
+        self.view(np.ndarray)[...] = host
+
+    def copy(self):
+        forbidden("a copy by the array's own method")
+        return on_device(self.view(np.ndarray).copy())
+
+    def __bool__(self):
+        forbidden("a look at a value")
+        return bool(self.view(np.ndarray))
+
+    def __float__(self):
+        forbidden("a look at a value")
+        return float(self.view(np.ndarray))
+
+
+def forbidden(what):
+    if TAPE.calls is not None:
+        raise CaptureError(f"{what} while a stream is capturing")
+
+
+def bare(tree):
+    """The tree with NumPy's arrays for the fake ones."""
+    if isinstance(tree, FakeArray):
+        return tree.view(np.ndarray)
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(map(bare, tree))
+    return {k: bare(v) for k, v in tree.items()} if isinstance(tree, dict) else tree
+
+
+def on_device(result):
+    if isinstance(result, (list, tuple)):
+        return type(result)(map(on_device, result))
+    return np.asarray(result).view(FakeArray) if isinstance(result, (np.ndarray, np.generic)) else result
+
+
+def called(function, args, kwargs, out):
+    """Call one of NumPy's functions, or take the call down."""
+    args, kwargs = bare(args), bare(kwargs)
+    if TAPE.calls is None:
+        return on_device(function(*args, **kwargs)) if out is None else _into(out, function, args, kwargs)
+    out = on_device(np.array(function(*args, **kwargs))) if out is None else out
+    TAPE.calls.append(lambda: _into(out, function, args, kwargs))
+    return out
+
+
+def _into(out, function, args, kwargs):
+    place = out.view(np.ndarray)
+    result = function(*args, **kwargs)
+    assert place.shape == np.shape(result), f"{function} gives {np.shape(result)} and not {place.shape}"
+    np.copyto(place, result, casting="same_kind")
+    return out
+
+
+VIEWS = {
+    np.reshape, np.transpose, np.broadcast_to, np.swapaxes, np.expand_dims, np.moveaxis, np.flip, np.squeeze,
+    np.may_share_memory,
+}  # fmt: skip
+
+
+def wrapped(name, function):
+    def own(*args, out=None, **kwargs):
+        for x in (*args, *kwargs.values()):
+            if type(x) is np.ndarray:
+                raise TypeError(f"Unsupported type {type(x)}")
+        if function in VIEWS:
+            return on_device(function(*bare(args), **kwargs))
+        if name == "matmul" and TAPE.calls is not None:
+            raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+        return called(function, args, kwargs, out)
+
+    return own
+
+
+class Stream:
+    current = None
+
+    def __init__(self, non_blocking=False):
+        self.non_blocking, self.ptr = non_blocking, id(self)
+
+    def __enter__(self):
+        self._outer, Stream.current = Stream.current, self
+        return self
+
+    def __exit__(self, *_):
+        Stream.current = self._outer
+
+    def record(self):
+        return SimpleNamespace(stream=self)
+
+    def wait_event(self, event):
+        assert event.stream is not self
+
+    def synchronize(self):
+        forbidden("waiting")
+
+    def begin_capture(self):
+        assert self.non_blocking
+        assert Stream.current is self
+        TAPE.calls = []
+
+    def end_capture(self):
+        calls, TAPE.calls = TAPE.calls, None
+        return Graph(calls)
+
+
+Stream.current = Stream()
+
+
+class Graph:
+    def __init__(self, calls):
+        self.calls = calls
+
+    def launch(self, stream):
+        assert stream is Stream.current
+        for call in self.calls:
+            call()
+
+
+class Device:
+    def __init__(self, number):
+        self.id = number
+
+    def __eq__(self, other):
+        return self.id == other.id
+
+    __hash__ = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+class MemoryPool:
+    def malloc(self, size):
+        raise AssertionError("the fake has NumPy's memory")
+
+    def free_all_blocks(self):
+        pass
+
+
+@contextmanager
+def using_allocator(allocator):
+    yield
+
+
+class RawModule:
+    sources: ClassVar[list[str]] = []
+    """All sources seen, for tests."""
+
+    def __init__(self, code, options=()):
+        assert "-fmad=false" in options
+        RawModule.sources.append(code)
+        self._library = compiling.built(code)
+
+    def get_function(self, name):
+        getattr(self._library, f"run_{name}")
+
+        def function(grid, block, arguments):
+            assert len(grid) == len(block) == 1
+            assert all(isinstance(x, (FakeArray, np.int64)) for x in arguments)
+
+            def launched():
+                compiling.run(self._library, name, grid[0], block[0], arguments)
+
+            launched() if TAPE.calls is None else TAPE.calls.append(launched)
+
+        return function
+
+
+def cupy_module():
+    """What `import cupy` gives."""
+    fake = ModuleType("cupy")
+    ufuncs = [function for function in vars(np).values() if isinstance(function, np.ufunc)]
+    others = [np.sum, np.prod, np.max, np.min, np.all, np.any, np.take]
+    for function in [*ufuncs, *others, *VIEWS]:
+        setattr(fake, function.__name__, wrapped(function.__name__, function))
+    fake.ndarray, fake.RawModule = FakeArray, RawModule
+    fake.array = lambda x: on_device(np.array(bare(x)))
+    fake.asarray = lambda x: on_device(np.array(x)) if type(x) is np.ndarray else x
+    fake.asnumpy = lambda x: np.array(bare(x))
+    fake.ascontiguousarray = lambda x: on_device(np.ascontiguousarray(bare(x)))
+    fake.empty = lambda shape, dtype: on_device(
+        np.frombuffer(bytearray(b"\xab" * _bytes(shape, dtype)), dtype).reshape(shape)
+    )
+    fake.copyto = copyto
+    fake.concatenate = lambda arrays: forbidden("a copy of addresses") or on_device(np.concatenate(bare(arrays)))
+    runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=type("CUDARuntimeError", (Exception,), {}))
+    fake.cuda = SimpleNamespace(
+        Stream=Stream, Device=Device, MemoryPool=MemoryPool, using_allocator=using_allocator, runtime=runtime,
+        get_current_stream=lambda: Stream.current, memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+    )  # fmt: skip
+    return fake
+
+
+class OutOfMemoryError(MemoryError):
+    pass
+
+
+def _bytes(shape, dtype):
+    return int(np.prod(shape)) * np.dtype(dtype).itemsize
+
+
+def copyto(place, x):
+    assert isinstance(x, FakeArray)
+    source, place = bare(x), bare(place)
+    call = lambda: np.copyto(place, source)  # noqa: E731
+    call() if TAPE.calls is None else TAPE.calls.append(call)
+
+
+class FakeNamespace:
+    """What `array_api_compat.cupy` is."""
+
+    def __getattr__(self, name):
+        found = getattr(array_api_compat.numpy, name)
+        return wrapped(name, found) if callable(found) and not isinstance(found, type) else found
+
+
+def matrix(kind, address, rows, columns, step):
+    """A matrix by columns that lies at an address."""
+    memory = (kind * (step * (columns - 1) + rows)).from_address(address)
+    flat = np.frombuffer(memory, kind)
+    return np.lib.stride_tricks.as_strided(flat, (rows, columns), (flat.itemsize, step * flat.itemsize))
+
+
+class Cublas:
+    """`nvmath.bindings.cublas`, as far as it is used; it must be given its stream before its workspace."""
+
+    def __init__(self):
+        self.handles, self._numbers = {}, count(1)
+
+    def create(self):
+        number = next(self._numbers)
+        self.handles[number] = []
+        return number
+
+    def destroy(self, handle):
+        del self.handles[handle]
+
+    def set_stream(self, handle, stream):
+        self.handles[handle] = ["stream"]
+
+    def set_workspace(self, handle, address, size):
+        self.handles[handle].append("workspace")
+
+    def sgemm(self, handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+        self._gemm(ctypes.c_float, handle, (ta, tb, m, n, k), (a, lda, 0), (b, ldb, 0), (c, ldc, 0), 1)
+
+    def dgemm(self, handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+        self._gemm(ctypes.c_double, handle, (ta, tb, m, n, k), (a, lda, 0), (b, ldb, 0), (c, ldc, 0), 1)
+
+    def sgemm_strided_batched(
+        self, handle, ta, tb, m, n, k, alpha, a, lda, next_a, b, ldb, next_b, beta, c, ldc, next_c, count
+    ):
+        operands = (a, lda, next_a), (b, ldb, next_b), (c, ldc, next_c)
+        self._gemm(ctypes.c_float, handle, (ta, tb, m, n, k), *operands, count)
+
+    def dgemm_strided_batched(
+        self, handle, ta, tb, m, n, k, alpha, a, lda, next_a, b, ldb, next_b, beta, c, ldc, next_c, count
+    ):
+        operands = (a, lda, next_a), (b, ldb, next_b), (c, ldc, next_c)
+        self._gemm(ctypes.c_double, handle, (ta, tb, m, n, k), *operands, count)
+
+    def _gemm(self, kind, handle, form, a, b, c, count):
+        assert self.handles[handle] == ["stream", "workspace"]
+        ta, tb, m, n, k = form
+        assert a[1] >= (k if ta else m)
+        assert b[1] >= (n if tb else k)
+        assert c[1] >= m
+
+        def product():
+            size = ctypes.sizeof(kind)
+            for i in range(count):
+                at_a, at_b, at_c = (x[0] + i * x[2] * size for x in (a, b, c))
+                left = matrix(kind, at_a, k, m, a[1]).T if ta else matrix(kind, at_a, m, k, a[1])
+                right = matrix(kind, at_b, n, k, b[1]).T if tb else matrix(kind, at_b, k, n, b[1])
+                matrix(kind, at_c, m, n, c[1])[...] = left @ right
+
+        product() if TAPE.calls is None else TAPE.calls.append(product)
