@@ -81,12 +81,12 @@ def test_the_public_names_are_these():
 
 PUBLIC = sorted(  # as text, since a list of 60 strings a line each would hide what is new
     """
-    AdaGrad Adam AdamW Backend BackendError BinaryCrossEntropy Callback ClipByGlobalNorm ConfigurationError Constant
-    CosineDecay DataError DecoupledWeightDecay Dense Dropout ELU EarlyStopping ExponentialDecay FileError Flatten GELU
-    GradientError HalfMeanSquaredError HalfSquaredError He History Identity Initializer InverseTimeDecay L2 Layer LeCun
-    LeakyReLU Loss MeanSquaredError Momentum Nesterov Network NonFiniteError Normal Optimizer PortableBPError PrintRows
-    ProgressBar RMSProp ReLU SGD Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay
-    StochasticLayer Tanh Uniform WarmUp Xavier Zeros check_gradients compare_backends datasets get_backend
-    installed_backends load testing
+    AdaGrad Adam AdamW Backend BackendError BinaryCrossEntropy CSVLog Callback ClipByGlobalNorm ConfigurationError
+    Constant CosineDecay DataError DecoupledWeightDecay Dense Dropout ELU EarlyStopping ExponentialDecay FileError
+    Flatten GELU GradientError HalfMeanSquaredError HalfSquaredError He History Identity Initializer InverseTimeDecay
+    JSONLines L2 Layer LeCun LeakyReLU Loss MeanSquaredError Momentum Nesterov Network NonFiniteError Normal Optimizer
+    PortableBPError PrintRows ProgressBar RMSProp ReLU SGD Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy
+    Softplus StepDecay StochasticLayer Tanh TensorBoard Uniform WandB WarmUp Xavier Zeros check_gradients
+    compare_backends datasets get_backend installed_backends load testing
     """.split()  # noqa: SIM905
 )
