@@ -124,6 +124,7 @@ class Run:
     needs = "wandb.sdk"
 
     def made(self, append=True):  # a fit is a run of its own
+        Path(self.path).mkdir(exist_ok=True)  # older versions would go to the system's temporary folder
         return bp.WandB("tests", mode="offline", dir=self.path)
 
     def records(self):
