@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inspect import signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portable_bp.callbacks import Callback
@@ -34,6 +35,10 @@ class WandB(Callback):
             raise ConfigurationError("WandB needs wandb: pip install 'portable-bp[wandb]'") from error
         try:
             signature(begin).bind(**self.init)
+            if (
+                init.get("dir") is not None
+            ):  # wandb's own process would look for it in the folder that it was started in
+                self.init["dir"] = str(Path(init["dir"]).absolute())
         except TypeError as error:
             raise ConfigurationError(f"WandB {error}: give arguments of wandb.init, such as mode='offline'") from error
 

@@ -299,6 +299,15 @@ def test_a_run_that_is_active_is_logged_to_and_left_open_with_its_own_config(fit
     assert Run(str(tmp_path)).rows() == list(history.rows)
 
 
+@pytest.mark.usefixtures("wandb")
+def test_a_relative_folder_of_wandb_is_the_one_that_python_means(fit, tmp_path, monkeypatch):
+    fit(Run(str(tmp_path / "first")).made())  # starts wandb's own process, which stays in the folder of then
+    (tmp_path / "elsewhere" / "runs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    history = fit(Run("runs").made())
+    assert Run(str(tmp_path / "elsewhere" / "runs")).rows() == list(history.rows)
+
+
 def test_wandb_refuses_what_its_init_does_not_know_at_construction(wandb):
     with pytest.raises(bp.ConfigurationError, match=r"WandB got an unexpected keyword argument 'proyect'"):
         bp.WandB(proyect="mine")
