@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -112,6 +113,20 @@ def test_a_number_that_json_lacks_becomes_null(net, tmp_path):
     log.on_epoch_end(net, {"epoch": 1, "loss": float("nan"), "seconds": 0.5})
     log.on_fit_end(net)
     assert (tmp_path / "run.jsonl").read_text().splitlines()[1] == '{"epoch": 1, "loss": null, "seconds": 0.5}'
+
+
+@dataclass(frozen=True)
+class Odd(bp.Identity):
+    """A layer of one's own, with a field that JSON has no word for."""
+
+    kind: type = float
+
+
+def test_a_part_with_a_field_that_json_lacks_is_noted_in_python_s_words(tmp_path):
+    net = bp.Network([bp.Dense(4, 3), Odd()], bp.SoftmaxCrossEntropy())
+    net.fit(np.ones((3, 4)), np.array([0, 1, 2]), progress=False, callbacks=[bp.JSONLines(tmp_path / "run.jsonl")])
+    configuration = json.loads((tmp_path / "run.jsonl").read_text().splitlines()[0])["configuration"]
+    assert configuration["layers"][1] == {"class": "Odd", "kind": "<class 'float'>"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
