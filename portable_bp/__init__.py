@@ -71,6 +71,7 @@ from portable_bp.schedules import (
     StepDecay,
     WarmUp,
 )
+from portable_bp.tracking import CSVLog, JSONLines, TensorBoard, WandB
 
 if TYPE_CHECKING:
     from portable_bp import datasets, plots, testing
@@ -116,6 +117,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "BinaryCrossEntropy",
+    "CSVLog",
     "Callback",
     "ClipByGlobalNorm",
     "ConfigurationError",
@@ -137,6 +139,7 @@ __all__ = [
     "Identity",
     "Initializer",
     "InverseTimeDecay",
+    "JSONLines",
     "Layer",
     "LeCun",
     "LeakyReLU",
@@ -163,7 +166,9 @@ __all__ = [
     "StepDecay",
     "StochasticLayer",
     "Tanh",
+    "TensorBoard",
     "Uniform",
+    "WandB",
     "WarmUp",
     "Xavier",
     "Zeros",

@@ -24,7 +24,7 @@ class Callback:
     for the very class that says so: what is derived from it may do more."""
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
-        """Do something before the first of at most ``epochs`` epochs."""
+        """Do something before the first of at most ``epochs`` epochs; `net.settings` says how they are trained."""
 
     def on_epoch_end(self, net: Network, row: Row) -> bool | None:
         """Do something after an epoch, with its row of the history; return True to stop the training."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from portable_bp import initializers, layers, losses
 from portable_bp.arguments import whole_number
 from portable_bp.arrays import HostArray
 from portable_bp.backend import Backend
+from portable_bp.description import describe
 from portable_bp.errors import ConfigurationError, FileError, PortableBPError
 from portable_bp.writing import write_whole
 
@@ -78,21 +79,14 @@ def load(
 
 def _architecture(net: Network) -> Description:
     return {
-        "layers": [_describe(layer) for layer in net.layers],
-        "loss": _describe(net.loss),
+        "layers": [describe(layer) for layer in net.layers],
+        "loss": describe(net.loss),
         "dtype": net.dtype,
         "seed": net.seed,
         "input_shape": net.architecture.input_shape,
         "epoch": net.epoch,
         "step": net.step,
     }
-
-
-def _describe(part: Any) -> Any:
-    """Turn a configuration object into JSON: its class's name and its fields."""
-    if is_dataclass(part):
-        return {"class": type(part).__name__, **{f.name: _describe(getattr(part, f.name)) for f in fields(part)}}
-    return list(part) if isinstance(part, tuple) else part
 
 
 def _construct(description: Any, custom: dict[str, type]) -> Any:

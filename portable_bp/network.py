@@ -57,6 +57,8 @@ class Network:
         self.model = self._lowered()
         self.history = History()
         """What the last `fit` measured, also when it failed."""
+        self.settings: dict[str, Any] = {}
+        """How the last `fit` trained: optimizer, epochs, examples, batch_size, shuffle, and the history's columns."""
         self._optimizer: Optimizer | None = None
         self._compiled: tuple[Optimizer, Epoch] | None = None
         self._state: State = {}
@@ -187,6 +189,14 @@ class Network:
 
     def _train(self, run: Run, epoch: Epoch, epochs: int, callbacks: list[Callback]) -> History:
         history = self.history = History()
+        self.settings = {
+            "optimizer": self._optimizer,
+            "epochs": epochs,
+            "examples": run.batches.n,
+            "batch_size": run.batches.size,
+            "shuffle": run.batches.shuffle,
+            "columns": run.columns,
+        }
         with ExitStack() as stack:
             for callback in callbacks:
                 stack.callback(callback.on_fit_end, self)

@@ -296,3 +296,20 @@ def test_no_progress_bar_is_drawn_where_none_is_wanted(monkeypatch):
 def test_no_progress_bar_is_drawn_where_stderr_is_no_terminal(capfd):
     network().fit(X, LABELS, epochs=3)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_callback_can_read_how_the_fit_that_begins_will_train():
+    class Settings(bp.Callback):
+        def on_fit_begin(self, net, epochs):
+            self.seen = dict(net.settings)
+
+    watching, net = Settings(), network()
+    assert net.settings == {}
+    net.fit(X, LABELS, optimizer=bp.Adam(0.1), epochs=2, batch_size=4, shuffle=False, callbacks=[watching])
+    columns = ["epoch", "loss", "seconds"]
+    expected = {"epochs": 2, "examples": 6, "batch_size": 4, "shuffle": False, "columns": columns}
+    assert watching.seen == net.settings == {"optimizer": bp.Adam(0.1), **expected}
+    net.fit(X, LABELS, measure_training=True, callbacks=[watching])
+    assert watching.seen["optimizer"] == bp.Adam(0.1)
+    assert watching.seen["columns"] == list(net.history.columns)
+    assert watching.seen["batch_size"] == 6

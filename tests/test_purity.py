@@ -84,12 +84,13 @@ def test_the_public_names_are_these():
 
 PUBLIC = sorted(  # as text, since a list of 60 strings a line each would hide what is new
     """
-    AdaGrad Adam AdamW Backend BackendError BinaryCrossEntropy Callback ClipByGlobalNorm ConfigurationError Constant
-    CosineDecay DataError DecoupledWeightDecay Dense Dropout ELU EarlyStopping ExponentialDecay FileError Flatten GELU
-    GradientError HalfMeanSquaredError HalfSquaredError He History Identity Initializer InverseTimeDecay L2 Layer LeCun
-    LeakyReLU Loss MeanSquaredError Momentum Nesterov Network NonFiniteError Normal Optimizer PortableBPError PrintRows
-    ProgressBar RMSProp ReLU RecordGradients SGD Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus
-    StepDecay StochasticLayer Tanh Uniform WarmUp Xavier Zeros check_gradients compare_backends datasets explain
-    get_backend installed_backends load plots testing
+    AdaGrad Adam AdamW Backend BackendError BinaryCrossEntropy CSVLog Callback ClipByGlobalNorm ConfigurationError
+    Constant CosineDecay DataError DecoupledWeightDecay Dense Dropout ELU EarlyStopping ExponentialDecay FileError
+    Flatten GELU GradientError HalfMeanSquaredError HalfSquaredError He History Identity Initializer
+    InverseTimeDecay JSONLines L2 Layer LeCun LeakyReLU Loss MeanSquaredError Momentum Nesterov Network
+    NonFiniteError Normal Optimizer PortableBPError PrintRows ProgressBar RMSProp ReLU RecordGradients SGD Schedule
+    ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay StochasticLayer Tanh TensorBoard Uniform WandB
+    WarmUp Xavier Zeros check_gradients compare_backends datasets explain get_backend installed_backends load plots
+    testing
     """.split()  # noqa: SIM905
 )

@@ -12,6 +12,7 @@ from portable_bp.cli.folder import claimed, dated, fill
 from portable_bp.cli.printing import as_json
 from portable_bp.cli.recipe import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, resolve
 from portable_bp.cli.tasks import TASKS
+from portable_bp.cli.tracking import TRACKERS, trackers
 from portable_bp.cli.training_run import carry_out
 
 
@@ -56,17 +57,22 @@ def train(
     output: Annotated[
         Path | None, typer.Option(help="Folder for the results. [default: runs/DATASET-YYYYmmdd-HHMMSS]")
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Log every epoch into the folder as it ends: {', '.join(TRACKERS)}; may be repeated."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Train a network on a dataset.
 
     The configuration, history.csv, curves.png and model.safetensors go to a folder of their own.
     """
-    options = {name: value for name, value in context.params.items() if name not in ("output", "json")}
+    options = {name: value for name, value in context.params.items() if name not in ("output", "track", "json")}
     recipe = resolve(options)
     folder = output or dated(dataset)
+    tracked = trackers(track or (), folder)
     with claimed(folder):
-        run = carry_out(recipe, quiet=json)
+        run = carry_out(recipe, quiet=json, callbacks=tracked)
         writers = run.writers()
         fill(folder, writers)
     report = {**run.summary(), "folder": str(folder), "files": list(writers)}
