@@ -1,5 +1,6 @@
 """The README's code runs as pasted, and prints what it says; the examples check themselves."""
 
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +18,11 @@ def blocks(kind, text=README):
 
 
 def run(*command, cwd):
-    done = subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
+    """What the command prints, on one thread: with small arrays several only wait for each other on shared cores."""
+    one = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=one, capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
