@@ -79,14 +79,15 @@ def scatter(axes, data, classes, title, net=None):
         grid = np.linspace(-0.05, 1.05, 111)
         plane = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
         output = net.predict(plane).reshape(111, 111)
-        axes.contourf(grid, grid, output, levels=20, cmap="coolwarm", vmin=0, vmax=1, alpha=0.5)
+        extent = (-0.055, 1.055, -0.055, 1.055)
+        axes.imshow(output, origin="lower", extent=extent, cmap="coolwarm", vmin=0, vmax=1, alpha=0.5)
     axes.scatter(*data.x.T, c=classes, cmap="coolwarm", vmin=0, vmax=1, edgecolors="black", linewidths=0.5, s=28)
     axes.set(title=title, xlabel="x1", ylabel="x2", xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
 
 
 def draw(folder, learnt, rates, widths):
     for name, (data, net, losses) in learnt.items():
-        with figure(folder / f"{name}.png", f"{name}: 2-8-8-1, sigmoid", columns=3, size=(4, 3.6)) as panels:
+        with figure(folder / f"{name}.png", f"{name}: 2-8-8-1, sigmoid", columns=3, size=(3.6, 3.6)) as panels:
             scatter(panels[0], data, data.y[:, 0], "ground truth")
             scatter(panels[1], data, net.classify(data.x), "prediction, output behind", net)
             curves(panels[2], {"C": losses}, "epoch", "C per example", log=True)

@@ -112,8 +112,8 @@ def count_parameters():
     return {f"{layers}": size for layers, size in sizes.items()}
 
 
-def draw(folder, history):
-    with figure(folder / "mnist.png", "MNIST, 784-32-10, sigmoid, 3,000 images", columns=2) as panels:
+def draw(folder, history, images):
+    with figure(folder / "mnist.png", f"MNIST, 784-32-10, sigmoid, {images:,} images", columns=2) as panels:
         for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
             lines = {part: history[f"{part}_{quantity}"] for part in ("training", "validation")}
             curves(axes, lines, "epoch", quantity, log=False)
@@ -138,7 +138,7 @@ def main():
     expect("the same network trained again, saved and loaded gives the same accuracy", abs(loaded - summed) < 0.5)
     expect("each further layer of equal width adds as many parameters", len(set(np.diff(list(sizes.values())))) == 1)
     if can_draw(given.out):
-        draw(given.out, history)
+        draw(given.out, history, len(study.train[0]))
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ def curves(
     for label, numbers in lines.items():
         axes.plot(range(every, every * len(numbers) + 1, every), numbers, label=label, linewidth=1.2)
     axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
     if len(lines) > 1:
         axes.legend(fontsize=8, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if len(lines) > 3 else {}))
