@@ -100,6 +100,12 @@ def backend(request):
     return backend_or_skip(request.param)
 
 
+@pytest.fixture(scope="session")
+def require_backend():
+    """For tests that give a backend's name to another process."""
+    return backend_or_skip
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say once, not once a test, why tests were skipped."""
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
