@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from portable_bp.checking import check_gradients, compare_backends
     from portable_bp.files import load
     from portable_bp.network import Network
+    from portable_bp.populations import fit_together
 
 # What reads NumPy arrays on the host is imported when it is first asked for: the core itself needs no array library.
 _LATER = {
@@ -84,6 +85,7 @@ _LATER = {
     "check_gradients": "portable_bp.checking",
     "compare_backends": "portable_bp.checking",
     "datasets": "",
+    "fit_together": "portable_bp.populations",
     "load": "portable_bp.files",
     "testing": "",
 }
@@ -164,6 +166,7 @@ __all__ = [
     "check_gradients",
     "compare_backends",
     "datasets",
+    "fit_together",
     "get_backend",
     "installed_backends",
     "load",

@@ -86,7 +86,7 @@ PUBLIC = sorted(  # as text, since a list of 60 strings a line each would hide w
     GradientError HalfMeanSquaredError HalfSquaredError He History Identity Initializer InverseTimeDecay L2 Layer LeCun
     LeakyReLU Loss MeanSquaredError Momentum Nesterov Network NonFiniteError Normal Optimizer PortableBPError PrintRows
     ProgressBar RMSProp ReLU SGD Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay
-    StochasticLayer Tanh Uniform WarmUp Xavier Zeros check_gradients compare_backends datasets get_backend
+    StochasticLayer Tanh Uniform WarmUp Xavier Zeros check_gradients compare_backends datasets fit_together get_backend
     installed_backends load testing
     """.split()  # noqa: SIM905
 )
