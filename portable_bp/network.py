@@ -175,7 +175,7 @@ class Network:
         measure_training: bool,
         weight: tuple[Any, Any],
     ) -> Run:
-        """Check what `fit` is given and move it to the device; ``batches`` (size, shuffle), ``weight`` (sample, class)."""
+        """Check and move what `fit` is given; ``batches``: size and shuffle; ``weight``: of samples and of classes."""
         data = self.batch(x, y)
         out = self.architecture.shapes(tuple(data[0].shape[1:]))[-1]
         own = weights(self.backend, *weight, data[1], self.loss, out, self.dtype)
