@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from portable_bp.explanation import explain
     from portable_bp.files import load
     from portable_bp.network import Network
+    from portable_bp.populations import fit_together
     from portable_bp.recording import RecordGradients
 
 # What reads NumPy arrays on the host is imported when it is first asked for: the core itself needs no array library.
@@ -89,6 +90,7 @@ _LATER = {
     "compare_backends": "portable_bp.checking",
     "datasets": "",
     "explain": "portable_bp.explanation",
+    "fit_together": "portable_bp.populations",
     "load": "portable_bp.files",
     "plots": "",
     "testing": "",
@@ -176,6 +178,7 @@ __all__ = [
     "compare_backends",
     "datasets",
     "explain",
+    "fit_together",
     "get_backend",
     "installed_backends",
     "load",

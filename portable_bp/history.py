@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, overload
 
-from portable_bp.errors import ConfigurationError
+from portable_bp.errors import ConfigurationError, NonFiniteError
 from portable_bp.writing import write_whole
 
 Row = dict[str, float]
@@ -27,6 +27,8 @@ class History:
     def __init__(self) -> None:
         self.columns: Columns = {}
         """All columns by name."""
+        self.error: NonFiniteError | None = None
+        """What ended the training of a diverged member of `fit_together`, which goes on with the others."""
 
     def append(self, row: Row) -> None:
         """Add an epoch's row."""

@@ -168,18 +168,29 @@ class Network:
         """
         epochs = whole_number("epochs", epochs, 1)
         with self.backend.activate():
-            data = self.batch(x, y)
-            out = self.architecture.shapes(tuple(data[0].shape[1:]))[-1]
-            weight = weights(self.backend, sample_weight, class_weight, data[1], self.loss, out, self.dtype)
-            measured = self._measured(data if measure_training else None, validation)
-            batches = Batches.of(data[0].shape[0], batch_size, shuffle)
-            accuracy = all(self._has_classes(part[1]) for part in measured.values())
-            trained = data if weight is None else (*data, weight)
-            run = Run(self.backend, self.model, trained, batches, measured, accuracy)
+            run = self.run(x, y, (batch_size, shuffle), validation, measure_training, (sample_weight, class_weight))
             told = checked(callbacks, run.columns)
             epoch = self._use(optimizer)
             show = sys.stderr.isatty() if progress is None else progress
             return self._train(run, epoch, epochs, [*([ProgressBar()] if show else []), *told])
+
+    def run(
+        self,
+        x: Any,
+        y: Any,
+        batches: tuple[int | Literal["auto"] | None, bool],
+        validation: tuple[Any, Any] | None,
+        measure_training: bool,
+        weight: tuple[Any, Any],
+    ) -> Run:
+        """Check and move what `fit` is given; ``batches``: size and shuffle; ``weight``: of samples and of classes."""
+        data = self.batch(x, y)
+        out = self.architecture.shapes(tuple(data[0].shape[1:]))[-1]
+        own = weights(self.backend, *weight, data[1], self.loss, out, self.dtype)
+        measured = self._measured(data if measure_training else None, validation)
+        cut = Batches.of(data[0].shape[0], *batches)
+        accuracy = all(self._has_classes(part[1]) for part in measured.values())
+        return Run(self.backend, self.model, data if own is None else (*data, own), cut, measured, accuracy)
 
     def _measured(self, training: Batch | None, validation: tuple[Any, Any] | None) -> dict[str, Batch]:
         measured = {} if training is None else {"training": training}
@@ -212,13 +223,25 @@ class Network:
                     break
         return history
 
+    def optimizer_for(self, given: Optimizer | None) -> Optimizer:
+        """Check what `fit` was given for an optimizer; without one it is the last one again, or SGD()."""
+        wanted = given if given is not None else self._optimizer or SGD()
+        _require_optimizer(wanted)
+        return wanted
+
+    def state_for(self, optimizer: Optimizer) -> State:
+        """Give the state from which `fit` goes on: the optimizer's is fresh, unless it equals the one in use."""
+        return self._state if optimizer == self._optimizer else self.start(optimizer)
+
+    def take_over(self, state: State, optimizer: Optimizer, history: History) -> None:
+        """Be as a `fit` would have left the network: with its state, the optimizer in use, and what was measured."""
+        self._state, self._optimizer, self.history = state, optimizer, history
+        self.epoch += len(history)
+
     def _use(self, optimizer: Optimizer | None) -> Epoch:
         """Take ``optimizer`` with a fresh state, unless it equals the one in use; give its compiled epoch."""
-        wanted = optimizer if optimizer is not None else self._optimizer or SGD()
-        _require_optimizer(wanted)
-        if wanted != self._optimizer:
-            self._state = self.start(wanted)
-            self._optimizer = wanted
+        wanted = self.optimizer_for(optimizer)
+        self._state, self._optimizer = self.state_for(wanted), wanted
         if self._compiled is None or self._compiled[0] != wanted:
             step = training_step(self.backend.xp, self.model, self.backend.lower(wanted))
             self._compiled = (wanted, self.backend.compile(step))

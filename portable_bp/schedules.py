@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from portable_bp.arguments import INFINITY, real_number, settle
 from portable_bp.arrays import Array, Namespace
+from portable_bp.numbers import Numbers
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class WarmUp(Schedule):
 
 
 Hyperparameter: TypeAlias = "float | Schedule | Any"
-"""A number, a schedule, or for a population an array of K values of shape (K, 1, 1)."""
+"""A number, a schedule, or for a population an array of K values of shape (K, 1, 1), or K `Numbers`."""
 
 
 def value_at(xp: Namespace, hyperparameter: Hyperparameter, updates: Array, dtype: Any) -> Any:
@@ -123,5 +124,5 @@ def value_at(xp: Namespace, hyperparameter: Hyperparameter, updates: Array, dtyp
 def require(owner: object, name: str, high: float = INFINITY, *, positive: bool = False) -> None:
     """Refuse a hyper-parameter that is a number outside [0, high), or (0, high); schedules and arrays pass."""
     value = getattr(owner, name)
-    if isinstance(value, Real) or not (isinstance(value, Schedule) or hasattr(value, "shape")):
+    if isinstance(value, Real) or not (isinstance(value, (Schedule, Numbers)) or hasattr(value, "shape")):
         settle(owner, name, real_number(f"{type(owner).__name__} got {name}", value, high=high, above=positive))

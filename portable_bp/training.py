@@ -46,6 +46,11 @@ class Batches:
         full, rest = divmod(self.n, self.size)
         return [self.size] * full + [rest] * (rest > 0)
 
+    @property
+    def differ(self) -> bool:
+        """Whether networks of different seeds see different batches."""
+        return self.shuffle and self.size < self.n
+
     def orders(self, backend: Backend, seed: int, epoch: int) -> list[Order]:
         """Row numbers of an epoch's batches, int64: (steps, size), and (1, rest) where a rest remains.
 
@@ -64,7 +69,10 @@ class Batches:
 
 
 def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accuracy: bool) -> list[Array]:
-    """Sum of the examples' losses, and number of correct classes if asked for: arrays of shape (1,) on the device."""
+    """Sum of the examples' losses, and number of correct classes if asked for: arrays of shape (1,) on the device.
+
+    For a population of K networks they have the shape (K,).
+    """
     xp, n = backend.xp, data[0].shape[0]
     loss, correct = [], []
     for start in range(0, n, EVALUATED_AT_ONCE):
@@ -73,8 +81,8 @@ def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accura
         value, _ = model.loss.forward(xp, y, *part[1:])
         loss.append(value * (part[0].shape[0] if model.loss.averages else 1))
         if accuracy:
-            correct.append(xp.sum(xp.astype(model.loss.correct(xp, y, part[1]), y.dtype)))
-    return [xp.reshape(sum(parts[1:], parts[0]), (1,)) for parts in (loss, correct) if parts]
+            correct.append(xp.sum(xp.astype(model.loss.correct(xp, y, part[1]), y.dtype), axis=-1))
+    return [xp.reshape(sum(parts[1:], parts[0]), (-1,)) for parts in (loss, correct) if parts]
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,13 @@ class Run:
         for data in self.measured.values():
             values += measure(self.backend, self.model, params, data, accuracy=self.accuracy)
         numbers = self.backend.to_numpy(self.backend.xp.concat(values)).tolist()
+        return self.columns_of(epochs, numbers)
+
+    def columns_of(self, epochs: range, numbers: list[float]) -> Columns:
+        """The columns of these epochs, from the steps' losses, the share of finite parameters, and measured totals.
+
+        Raises NonFiniteError where one of them isn't finite.
+        """
         steps = len(numbers) - 1 - len(self.measures)
         share, *totals = numbers[steps:]
         means = {name: total / n for (name, n), total in zip(self.measures, totals, strict=True)}

@@ -42,8 +42,9 @@ def test_the_code_prints_what_the_readme_says_but_for_digits(printed):
     assert re.sub(r"\s+", " ", NUMBER.sub("#", printed)) == re.sub(r"\s+", " ", NUMBER.sub("#", expected))
 
 
-def test_the_page_on_parts_of_one_s_own_runs_as_pasted(tmp_path):
-    text = (ROOT / "docs" / "parts.md").read_text()
+@pytest.mark.parametrize("page", ["parts.md", "populations.md"])
+def test_a_page_of_the_docs_runs_as_pasted(page, tmp_path):
+    text = (ROOT / "docs" / page).read_text()
     (tmp_path / "pasted.py").write_text("\n".join(blocks("python", text)))
     assert run("pasted.py", cwd=tmp_path) == "".join(blocks("text", text))
 

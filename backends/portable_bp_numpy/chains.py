@@ -151,7 +151,8 @@ class Joined:
         """The chain as one compiled loop, None where that is not possible or not worth it."""
         first = self.members[0]
         changed = [(first.slots[slot], new) for slot, new in first.results.items() if new is not first.slots[slot]]
-        loop = fused(first.nodes, changed, self._read(slice(None), places)) if self.size >= LEAST else None
+        worth = self.size >= LEAST and len(first.nodes) > 1  # a single operation is one loop already
+        loop = fused(first.nodes, changed, self._read(slice(None), places)) if worth else None
         return None if loop is None else [loop]
 
     def _read(self, part: slice, everywhere: Places) -> Places:

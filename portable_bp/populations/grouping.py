@@ -1,0 +1,90 @@
+"""How many members are in memory at a time, and the groups into which a population is cut."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from portable_bp.arrays import Array, Shape
+from portable_bp.backend import State
+from portable_bp.philox import mask_key
+from portable_bp.populations.stacking import stacked
+from portable_bp.populations.training import Group, Member
+from portable_bp.training import EVALUATED_AT_ONCE, Run
+
+STATES = 4
+"""States alive at a time: before and after a call, the one that is worked on, and its gradients."""
+OUTPUTS = 4
+"""Arrays of a layer's output alive at a time: itself, what its function needs, and the gradients by both."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one member takes in memory, in bytes, roughly: its state, and the arrays of an example on its way."""
+
+    state: int
+    example: int
+    batch: int
+    rows: int
+    """Examples that are evaluated at a time."""
+
+    @classmethod
+    def of(cls, run: Run, state: State, shapes: list[Shape | None]) -> Footprint:
+        """For a network's state, and the shapes of one input of each layer and of the output."""
+        itemsize = 8 if run.data[0].dtype == run.backend.xp.float64 else 4
+        widths = [prod(shape) for shape in shapes if shape is not None]
+        numbers = sum(prod(array.shape) for array in _leaves([state["params"], state["optimizer"]]))
+        rows = max((data[0].shape[0] for data in run.measured.values()), default=0)
+        example = itemsize * (widths[0] * run.batches.differ + OUTPUTS * sum(widths[1:]))
+        return cls(itemsize * numbers, example, run.batches.size, min(rows, EVALUATED_AT_ONCE))
+
+    def trained(self, limit: int) -> int:
+        """Number of members that are trained within ``limit`` bytes, at least 1."""
+        return max(1, limit // max(1, STATES * self.state + self.batch * self.example))
+
+    def evaluated(self, limit: int) -> int:
+        """Number of members that are evaluated within ``limit`` bytes, at least 1."""
+        return max(1, limit // max(1, self.rows * self.example))
+
+
+def _leaves(tree: Any) -> Iterator[Array]:
+    if isinstance(tree, (dict, list)):
+        for branch in tree.values() if isinstance(tree, dict) else tree:
+            yield from _leaves(branch)
+    else:
+        yield tree
+
+
+def groups_of(run: Run, members: list[Member], numbers: dict[str, list[float]], size: int) -> list[Group]:
+    """Groups of at most ``size`` members; those that have taken different numbers of steps or updates don't mix."""
+    kinds: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for i, member in enumerate(members):
+        kinds[int(member.state["step"]), int(member.state["optimizer"]["t"])].append(i)
+    groups = []
+    for kind in kinds.values():
+        count = -(-len(kind) // size)  # of nearly the same size, so that few are compiled
+        for c in range(count):
+            some = kind[c * len(kind) // count : (c + 1) * len(kind) // count]
+            groups.append(
+                _group(run, [members[i] for i in some], {n: [v[i] for i in some] for n, v in numbers.items()})
+            )
+    return groups
+
+
+def _group(run: Run, members: list[Member], numbers: dict[str, list[float]]) -> Group:
+    xp = run.backend.xp
+    state = {
+        **stacked(xp, [member.state for member in members]),
+        "numbers": {n: xp.reshape(xp.asarray(own, dtype=xp.float64), (-1, 1, 1)) for n, own in numbers.items()},
+        "keys": {str(i): _keys(run, members, i) for i, layer in enumerate(run.model.layers) if layer.stochastic},
+    }
+    return Group(list(members), state, 0, run.at_once(state["params"]))
+
+
+def _keys(run: Run, members: list[Member], layer: int) -> list[Array]:
+    """The two words of each member's key for the masks of a layer, int64 (K, 1)."""
+    xp, keys = run.backend.xp, [mask_key(member.seed, layer) for member in members]
+    return [xp.asarray([[key[word]] for key in keys], dtype=xp.int64) for word in range(2)]
