@@ -64,7 +64,7 @@ def test_the_readme_s_network_reaches_its_accuracy(printed):
 
 
 def test_the_readme_is_short_and_its_first_script_and_output_fit_forty_lines():
-    assert README.count("\n") <= 170
+    assert README.count("\n") <= 200
     assert blocks("python")[0].count("\n") + blocks("text")[0].count("\n") <= 40
 
 
