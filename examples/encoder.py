@@ -48,8 +48,8 @@ STARTS = 10  # tried until the rounded codes differ
 LOW = ((0.001, 0.005, 0.01, 0.025, 0.05, 0.25, 0.5), (100, 500, 1_000, 2_500, 5_000, 10_000))
 HIGH = ((0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9), (25, 50, 100, 200, 500, 1_000))
 SAID = {
-    0.005: ("5,000 or more", "Only the sum fits."),
-    0.01: ("5,000 or more", "In between; the report doesn't say whether it sums over the inputs."),
+    0.005: ("5,000 or more", "The sum fits; the mean isn't done within the report's 10,000."),
+    0.01: ("5,000 or more", "The sum is faster, the mean slower; the report doesn't say which it takes."),
     0.25: ("5,000 or more", "Doesn't fit its own high rates, where 100 epochs suffice from 0.3 on."),
     0.5: ("1,000", "Doesn't fit its own high rates either: there 0.5 needs 100."),
 }

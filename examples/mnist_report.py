@@ -69,7 +69,7 @@ def architectures(study, listed):
     table(f"hidden layers, rate 0.01, {study.stops[-1]} epochs: test accuracy in %", columns, rows)
     print("Summed: weights that start at 1/√n_in train at every depth; the report's scale isn't printed.")
     print("Averaged: a step is 128 times smaller, and deep networks have not left the start yet.")
-    print("N(0, 1): sigmoids saturate, the more the deeper; the reported fall with depth looks like this.")
+    print("N(0, 1): accuracy falls with depth as reported, perhaps since sigmoids saturate; the start isn't known.")
 
 
 def rates(study, listed):
@@ -82,8 +82,8 @@ def rates(study, listed):
     table("one hidden layer of 32: test accuracy in %", columns, rows)
     print("Rate 0.1: the average fits the report; a sum is too large a step for it.")
     print("Rate 0.01: the sum fits the report; the average needs more epochs.")
-    print("Rate 0.001: only an average is as slow as the report, whose fall from 60 to 100 epochs is then chance.")
-    print("Other starts, batches and 3,000 images than the report's move each number by a point or so.")
+    print("Rate 0.001: only an average is as slow as the report, but it rises from 60 to 100 epochs.")
+    print("The report's start, its batches and its choice of 3,000 images aren't known.")
 
 
 def the_model(study, epochs, folder):
