@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from portable_bp.checking import check_gradients, compare_backends
     from portable_bp.files import load
     from portable_bp.network import Network
+    from portable_bp.sweeping.sweep import sweep
 
 # What reads NumPy arrays on the host is imported when it is first asked for: the core itself needs no array library.
 _LATER = {
@@ -85,6 +86,7 @@ _LATER = {
     "compare_backends": "portable_bp.checking",
     "datasets": "",
     "load": "portable_bp.files",
+    "sweep": "portable_bp.sweeping.sweep",
     "testing": "",
 }
 
@@ -167,5 +169,6 @@ __all__ = [
     "get_backend",
     "installed_backends",
     "load",
+    "sweep",
     "testing",
 ]

@@ -9,7 +9,7 @@ import portable_bp as bp
 
 ROOT = Path(bp.__file__).parent
 LIBRARIES = ("numpy", "cupy", "torch", "jax", "array_api_strict")
-HOST_SIDE = {"digest", "inputs", "weights", "files", "network", "testing", "cli", "checking", "datasets"}
+HOST_SIDE = {"digest", "inputs", "weights", "files", "network", "testing", "cli", "checking", "datasets", "sweeping"}
 """Modules for the host's side, where users' arrays, files and data are NumPy's business."""
 ARITHMETIC = [
     path for path in sorted(ROOT.rglob("*.py")) if path.relative_to(ROOT).parts[0].removesuffix(".py") not in HOST_SIDE
@@ -87,6 +87,6 @@ PUBLIC = sorted(  # as text, since a list of 60 strings a line each would hide w
     LeakyReLU Loss MeanSquaredError Momentum Nesterov Network NonFiniteError Normal Optimizer PortableBPError PrintRows
     ProgressBar RMSProp ReLU SGD Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay
     StochasticLayer Tanh Uniform WarmUp Xavier Zeros check_gradients compare_backends datasets get_backend
-    installed_backends load testing
+    installed_backends load sweep testing
     """.split()  # noqa: SIM905
 )

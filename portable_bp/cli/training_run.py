@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from math import ceil
@@ -92,10 +92,12 @@ class TrainingRun:
         }
 
 
-def carry_out(recipe: Recipe, *, quiet: bool) -> TrainingRun:
-    """Load the data, train, and measure the network on the part that is reported."""
+def carry_out(
+    recipe: Recipe, *, quiet: bool, data: Data | None = None, callbacks: Sequence[bp.Callback] = ()
+) -> TrainingRun:
+    """Load the data, unless given, train, and measure the network on the part that is reported."""
     backend = bp.get_backend(recipe.backend)
-    data = load(recipe.dataset, None if recipe.data is None else Path(recipe.data))
+    data = data or load(recipe.dataset, None if recipe.data is None else Path(recipe.data))
     x, y = _examples(recipe, data)
     recipe = replace(recipe, batch_size=_batch_size(recipe, len(x)))
     loss = recipe.make_loss()
@@ -107,7 +109,7 @@ def carry_out(recipe: Recipe, *, quiet: bool) -> TrainingRun:
     history = net.fit(
         x, t, optimizer=recipe.make_optimizer(), epochs=recipe.epochs, batch_size=recipe.batch_size,
         validation=None if validation is None else (validation.x, as_targets(validation.y)),
-        measure_training=True, progress=False, callbacks=_callbacks(recipe, data, quiet),
+        measure_training=True, progress=False, callbacks=[*callbacks, *_callbacks(recipe, data, quiet)],
     )  # fmt: skip
     part = data.reported
     return TrainingRun(recipe, net, history, part, net.evaluate(data.parts[part].x, as_targets(data.parts[part].y)))
