@@ -70,7 +70,7 @@ def cells(results: Results, down: Parameter, across: Parameter) -> list[list[flo
 
 
 def _curves(results: Results, definition: Definition, folder: Path) -> None:
-    """The metric over the epochs at the best points: the mean over the seeds, in a band from the lowest to the highest."""
+    """The metric over the epochs at the best points: mean over the seeds, in a band from lowest to highest."""
     from matplotlib.figure import Figure
 
     name = "loss" if results.metric.name.startswith("test_") else results.metric.name
