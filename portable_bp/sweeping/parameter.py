@@ -67,13 +67,15 @@ class Parameter:
             raise ConfigurationError(
                 f"parameter {self.written!r} has more than {LONGEST:,} values: write fewer, or method: random"
             )
-        found = [self.option.read(self.written, value) for value in grid_values(self.distribution, self.numbers)]
-        return Parameter(self.written, self.option, found)
+        values = grid_values(self.distribution, self.numbers)
+        if not isinstance(values, range) or self.option.kind is not int:
+            values = [self.option.read(self.written, value) for value in values]
+        return Parameter(self.written, self.option, values)
 
     def expanded(self) -> list[Any]:
         """What defines its values, as JSON takes it."""
-        return [self.option.name, list(self.values or []), list(self.probabilities or []), self.distribution,
-                dict(self.numbers)]  # fmt: skip
+        values = str(self.values) if isinstance(self.values, range) else list(self.values or [])
+        return [self.option.name, values, list(self.probabilities or []), self.distribution, dict(self.numbers)]
 
 
 def read_parameter(written: str, given: Any) -> Parameter:

@@ -87,7 +87,7 @@ def test_values_are_drawn_by_their_probabilities():
     ],
 )
 def test_a_grid_runs_through_lists_whole_numbers_and_quantized_ranges(given, expected):
-    assert read_parameter("epochs", given).in_grid().values == expected
+    assert list(read_parameter("epochs", given).in_grid().values) == expected
 
 
 REFUSED = [

@@ -34,9 +34,11 @@ def test_lines_say_the_number_and_the_time_left(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [bar, silence])
-def test_neither_bar_nor_silence_writes_to_stdout(kind, capsys):
+def test_neither_bar_nor_silence_writes_to_stdout(kind, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
+    monkeypatch.setenv("TERM", "xterm")
     with kind(5, 2, ["rate"], METRIC) as told:
         told(ROW)
     out, err = capsys.readouterr()
     assert out == ""
-    assert ("4/5" in err or "3/5" in err) == (kind is bar)
+    assert ("/5" in err) == (kind is bar)
