@@ -43,6 +43,12 @@ def test_the_page_on_parts_of_one_s_own_runs_as_pasted(tmp_path):
     assert run("pasted.py", cwd=tmp_path) == "".join(blocks("text", text))
 
 
+def test_the_page_on_sweeps_runs_as_pasted(tmp_path):
+    text = (ROOT / "docs" / "sweeps.md").read_text()
+    (tmp_path / "pasted.py").write_text("\n".join(blocks("python", text)))
+    assert run("pasted.py", cwd=tmp_path) == "".join(blocks("text", text))
+
+
 def test_the_readme_s_network_reaches_its_accuracy(printed):
     accuracy = float(re.search(r"test accuracy: ([\d.]+)", printed)[1])
     assert accuracy >= 0.973

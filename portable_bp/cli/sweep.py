@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from portable_bp.arguments import whole_number
 from portable_bp.cli.printing import as_json, print_table
 from portable_bp.errors import ConfigurationError
 
@@ -44,6 +45,7 @@ def sweep(
     from portable_bp.sweeping.progress import bar, lines, show_on_terminal, silence
     from portable_bp.sweeping.sweep import Sweep, approve, with_cap
 
+    whole_number("jobs", jobs, 1)
     named = {"dataset": dataset, "backend": backend, "data": data}
     options = {**_pairs(fixed or []), **{name: value for name, value in named.items() if value is not None}}
     definition = with_cap(read_definition(file, options, sweep_seed), runs)

@@ -144,5 +144,5 @@ def test_two_sweeps_at_once_don_t_share_a_folder(table, tmp_path):
     pytest.importorskip("fcntl")
     table()
     definition = read_definition(GIVEN, {"dataset": "xor"})
-    with pytest.raises(bp.FileError, match="another process writes to"):
+    with pytest.raises(bp.FileError, match="another process is writing to"):
         Table(definition, search_of(definition), FIGURES, tmp_path / "s")
