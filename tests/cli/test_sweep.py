@@ -1,6 +1,7 @@
 """The command `sweep`: its output, its files, and what it refuses."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,18 @@ def test_an_interrupted_sweep_says_how_to_go_on(run, file, monkeypatch):
     outcome = run("sweep", file, "--dataset", "xor", "--json")
     assert outcome.status == 130
     assert "the runs that ended are in sweeps/grid; the same command goes on" in outcome.stderr
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples/sweeps").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_the_example_sweeps_train_the_encoder(run, path):
+    report = json.loads(run("sweep", path, "--runs", "3", "--out", "o", "--json").stdout)
+    assert (report["runs"], report["metric"]["name"]) == (3, "training_accuracy")
+    definition = json.loads(Path("o/sweep.json").read_text())["definition"]
+    assert definition["parameters"]["dataset"][1] == ["one-hot"]
+
+
+def test_both_grids_of_the_encoder_are_there():
+    assert [path.stem for path in EXAMPLES] == ["encoder_high", "encoder_low"]
