@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from portable_bp.network import Network
     from portable_bp.populations import fit_together
     from portable_bp.recording import RecordGradients
+    from portable_bp.sweeping.sweep import sweep
 
 # What reads NumPy arrays on the host is imported when it is first asked for: the core itself needs no array library.
 _LATER = {
@@ -93,6 +94,7 @@ _LATER = {
     "fit_together": "portable_bp.populations",
     "load": "portable_bp.files",
     "plots": "",
+    "sweep": "portable_bp.sweeping.sweep",
     "testing": "",
 }
 
@@ -183,5 +185,6 @@ __all__ = [
     "installed_backends",
     "load",
     "plots",
+    "sweep",
     "testing",
 ]

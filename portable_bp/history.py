@@ -93,4 +93,6 @@ class Rows(Sequence[Row]):
     def __getitem__(self, number: int | slice) -> Row | list[Row]:
         if isinstance(number, slice):
             return [self[i] for i in range(*number.indices(len(self)))]
+        if not self._columns:  # without a column nothing below would raise, and iteration would never end
+            raise IndexError(number)
         return {name: numbers[number] for name, numbers in self._columns.items()}

@@ -126,3 +126,7 @@ def test_a_dataframe_without_pandas_says_what_to_install(monkeypatch):
 
 def test_the_representation_names_epochs_and_columns():
     assert repr(awkward()) == "<history of 5 epochs: epoch, loss, seconds>"
+
+
+def test_a_history_without_rows_iterates_to_its_end():
+    assert next(iter(bp.History()), "end") == "end"

@@ -58,6 +58,12 @@ def test_the_page_on_seeing_the_gradients_runs_as_pasted_and_prints_what_it_says
     assert {path.name for path in tmp_path.glob("*.png")} == set(re.findall(r"\w+\.png", text))
 
 
+def test_the_page_on_sweeps_runs_as_pasted(tmp_path):
+    text = (ROOT / "docs" / "sweeps.md").read_text()
+    (tmp_path / "pasted.py").write_text("\n".join(blocks("python", text)))
+    assert run("pasted.py", cwd=tmp_path) == "".join(blocks("text", text))
+
+
 def test_the_readme_s_network_reaches_its_accuracy(printed):
     accuracy = float(re.search(r"test accuracy: ([\d.]+)", printed)[1])
     assert accuracy >= 0.973

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from math import ceil
@@ -92,10 +92,12 @@ class TrainingRun:
         }
 
 
-def carry_out(recipe: Recipe, *, quiet: bool, callbacks: Iterable[bp.Callback] = ()) -> TrainingRun:
-    """Load the data, train, and measure the network on the part that is reported; ``callbacks`` are told besides."""
+def carry_out(
+    recipe: Recipe, *, quiet: bool, data: Data | None = None, callbacks: Sequence[bp.Callback] = ()
+) -> TrainingRun:
+    """Load the data, unless given, train, and measure on the part that is reported; ``callbacks`` are told besides."""
     backend = bp.get_backend(recipe.backend)
-    data = load(recipe.dataset, None if recipe.data is None else Path(recipe.data))
+    data = data or load(recipe.dataset, None if recipe.data is None else Path(recipe.data))
     x, y = _examples(recipe, data)
     recipe = replace(recipe, batch_size=_batch_size(recipe, len(x)))
     loss = recipe.make_loss()

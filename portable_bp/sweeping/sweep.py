@@ -1,0 +1,144 @@
+"""A sweep: from its definition to the table of all its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from portable_bp.arguments import whole_number
+from portable_bp.errors import ConfigurationError
+from portable_bp.sweeping.definition import Definition, read_definition
+from portable_bp.sweeping.metrics import Metric, choose_metric
+from portable_bp.sweeping.progress import Told, bar, duration, show_on_terminal, silence
+from portable_bp.sweeping.run import columns_of
+from portable_bp.sweeping.search import search_of
+from portable_bp.sweeping.spread import results
+from portable_bp.sweeping.summary import Point, points
+from portable_bp.sweeping.table import Table, TableRow
+
+MANY = 10_000
+"""Runs above which a sweep is not started without being asked for twice: hours, even of the smallest ones."""
+TRIED = 1_000
+"""Points whose options are checked before the first run: a fraction of a second."""
+
+Progress = Callable[[int, int, list[str], Metric], AbstractContextManager[Told]]
+
+
+class Results(list[TableRow]):
+    """The rows of a sweep, one dict a run."""
+
+    def __init__(self, rows: list[TableRow], columns: list[str], names: list[str], metric: Metric) -> None:
+        super().__init__(rows)
+        self.columns, self.names, self.metric = columns, names, metric
+
+    def points(self) -> list[Point]:
+        """The points, best first: mean and spread of the metric over the seeds."""
+        return points(self, self.names, self.metric)
+
+    def to_dataframe(self) -> Any:
+        """Give the rows as a pandas DataFrame."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise ConfigurationError("to_dataframe() needs pandas: pip install 'portable-bp[table]'") from error
+        return pandas.DataFrame(list(self), columns=self.columns)
+
+
+class Sweep:
+    """A definition that was checked: its points, its metric, and the columns of its table."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition, self.search = definition, search_of(definition)
+        for number in range(min(self.search.runs, TRIED)):
+            definition.recipe(self.search.point(number))
+        self.figures = columns_of(self._datasets())
+        self.metric = choose_metric(definition.metric, self.figures)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Parameters that tell the points apart: those with several values, but the seed."""
+        swept = [parameter for parameter in self.definition.parameters if parameter.is_swept]
+        return [parameter.written for parameter in swept if parameter.option.name != "seed"]
+
+    def carry_out(self, out: Path | None, jobs: int, confirm: Callable[[str], None], progress: Progress) -> Results:
+        """Do the runs that the folder ``out`` doesn't hold yet; ``confirm`` raises where many are not wanted."""
+        table = Table(self.definition, self.search, self.figures, out)
+        with closing(table):
+            if self.search.runs > MANY:
+                self._ask(table, jobs, confirm)
+            with progress(self.search.runs, len(table.rows), self._shown, self.metric) as told:
+                for row in self._added(table, self.search.runs, jobs):
+                    told(row)
+        return Results(table.rows, table.columns, self.names, self.metric)
+
+    def _added(self, table: Table, until: int, jobs: int) -> Iterator[TableRow]:
+        numbers = range(len(table.rows), until)
+        points = (self.definition.options(self.search.point(number)) for number in numbers)
+        for number, result in zip(numbers, results(points, jobs), strict=True):
+            yield table.add(self.search.point(number), result)
+
+    def _ask(self, table: Table, jobs: int, confirm: Callable[[str], None]) -> None:
+        """Do the first run, tell from it how long the others take, and let ``confirm`` stop the sweep."""
+        rows = table.rows or list(self._added(table, 1, 1))
+        left = self.search.runs - len(table.rows)
+        seconds = rows[0]["seconds"]
+        confirm(
+            f"the sweep has {self.search.runs:,} runs; the first took {duration(seconds)}, so the other {left:,} would "
+            f"take about {duration(seconds * left / jobs)}"
+        )
+
+    @property
+    def _shown(self) -> list[str]:
+        return [parameter.written for parameter in self.definition.parameters if parameter.is_swept]
+
+    def _datasets(self) -> set[tuple[str, str | None]]:
+        """The datasets that runs may take, each with its folder."""
+        taken = {p.option.name: p.values for p in self.definition.parameters if p.option.name in ("dataset", "data")}
+        fixed = self.definition.fixed
+        names = taken.get("dataset") or [fixed.get("dataset")]
+        folders = taken.get("data") or [fixed.get("data")]
+        return {(name, folder) for name in names for folder in folders}
+
+
+def sweep(
+    definition: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    jobs: int = 1,
+    runs: int | None = None,
+    sweep_seed: int = 0,
+    yes: bool = False,
+    progress: bool | None = None,
+    **options: Any,
+) -> Results:
+    """Run a sweep and return its table, a list with one dict a run.
+
+    ``definition`` is a Weights & Biases sweep file, or the same as a dict; its parameters are options of
+    ``portable-bp train``, and ``options`` sets further ones for all runs, such as dataset="xor", backend="cupy".
+    ``out`` is the folder in which results.csv and epochs.csv grow; the same call goes on where it stopped. ``jobs``
+    processes share the runs. ``runs`` replaces the definition's run_cap. Random search draws from (``sweep_seed``,
+    number of the run). ``yes`` allows more than 10,000 runs. ``progress`` None shows a bar where stderr is a terminal.
+    """
+    made = Sweep(with_cap(read_definition(definition, options, sweep_seed), runs))
+    shown = show_on_terminal() if progress is None else progress
+    return made.carry_out(
+        None if out is None else Path(out), whole_number("jobs", jobs, 1), approve if yes else _refuse,
+        bar if shown else silence,
+    )  # fmt: skip
+
+
+def with_cap(definition: Definition, runs: int | None) -> Definition:
+    """The definition with another run_cap, where one is given."""
+    return definition if runs is None else replace(definition, run_cap=whole_number("runs", runs, 1))
+
+
+def approve(_: str) -> None:
+    """Let the sweep go on."""
+
+
+def _refuse(what: str) -> None:
+    raise ConfigurationError(f"{what}: write fewer values, a run_cap, or yes=True")

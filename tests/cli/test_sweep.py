@@ -1,0 +1,97 @@
+"""The command `sweep`: its output, its files, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from portable_bp.sweeping import sweep as module
+
+GRID = """
+program: train.py
+method: grid
+metric: {name: training_accuracy, goal: maximize}
+parameters:
+  learning_rate: {values: [0.05, 0.1]}
+  seed: {values: [0, 1]}
+  epochs: {value: 2}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "grid.yaml").write_text(GRID)
+    return "grid.yaml"
+
+
+def test_a_sweep_prints_lines_and_a_summary_and_leaves_its_files(run, file, tmp_path):
+    outcome = run("sweep", file, "--dataset", "xor")
+    assert (outcome.status, outcome.stderr) == (0, "")
+    lines = outcome.stdout.splitlines()
+    assert lines[0] == "ignored, for they are for Weights & Biases: program"
+    assert lines[1].startswith("run 1/4  learning_rate=0.05 seed=0  training accuracy ")
+    assert lines[1].endswith(" left")
+    assert "mean training accuracy" in outcome.stdout
+    assert lines[-1] == "results in sweeps/grid"
+    assert {path.name for path in (tmp_path / "sweeps/grid").iterdir()} == {
+        "sweep.json", "results.csv", "epochs.csv", "curves.png",
+    }  # fmt: skip
+
+
+def test_json_is_the_only_thing_on_stdout_and_a_second_call_does_nothing_anew(run, file, tmp_path):
+    words = ("sweep", file, "--set", "dataset=xor", "--out", "o", "--json")
+    first, before = json.loads(run(*words).stdout), (tmp_path / "o/results.csv").read_bytes()
+    assert json.loads(run(*words).stdout) == first
+    assert (tmp_path / "o/results.csv").read_bytes() == before
+    assert (first["runs"], len(first["points"]), first["folder"]) == (4, 2, "o")
+    assert first["metric"] == {"name": "training_accuracy", "goal": "maximize"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none.yaml"], "can't read the sweep file 'none.yaml'"),
+        (["grid.yaml"], "names no dataset"),
+        (["grid.yaml", "--set", "dataset"], "--set 'dataset': write NAME=VALUE"),
+        (["grid.yaml", "--dataset", "xor", "--set", "layers=3"], "unknown parameter 'layers'"),
+        (["grid.yaml", "--dataset", "mnits"], "'mnits': write one of mnist"),
+        (["grid.yaml", "--dataset", "xor", "--jobs", "0"], "jobs=0: it must be a whole number"),
+        (["grid.yaml", "--dataset", "xor", "--runs", "0"], "runs=0: it must be a whole number"),
+    ],
+)
+def test_wrong_calls_are_one_line(refused, file, words, said):
+    assert said in refused("sweep", *words)
+
+
+def test_many_runs_are_refused_without_a_terminal(run, file, monkeypatch):
+    monkeypatch.setattr(module, "MANY", 3)
+    outcome = run("sweep", file, "--dataset", "xor", "--json")
+    assert (outcome.status, outcome.stdout) == (2, "")
+    assert "the sweep has 4 runs; the first took " in outcome.stderr
+    assert outcome.stderr.endswith("or give --yes\n")
+    assert run("sweep", file, "--dataset", "xor", "--json", "--yes").status == 0
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(run, file, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "results", interrupted)
+    outcome = run("sweep", file, "--dataset", "xor", "--json")
+    assert outcome.status == 130
+    assert "the runs that ended are in sweeps/grid; the same command goes on" in outcome.stderr
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples/sweeps").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_the_example_sweeps_train_the_encoder(run, path):
+    report = json.loads(run("sweep", path, "--runs", "3", "--out", "o", "--json").stdout)
+    assert (report["runs"], report["metric"]["name"]) == (3, "training_accuracy")
+    definition = json.loads(Path("o/sweep.json").read_text())["definition"]
+    assert definition["parameters"]["dataset"][1] == ["one-hot"]
+
+
+def test_both_grids_of_the_encoder_are_there():
+    assert [path.stem for path in EXAMPLES] == ["encoder_high", "encoder_low"]
