@@ -15,7 +15,8 @@ class Numbers:
     """K hyper-parameters in the place of one: ``values`` (K, 1, 1), float64.
 
     Among themselves and with Python numbers they are computed in float64; an array that they meet gives them its dtype.
-    So `(1 - β) * g` rounds as it does with a Python number β, and each network gets the bits that it gets alone.
+    So `(1 - β) * g` rounds as it does with a Python number β: each network gets the bits that it gets alone. They had
+    better stand on the left: array-api-strict lets nothing unknown stand on the right of an array.
     """
 
     xp: Namespace

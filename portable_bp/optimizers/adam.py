@@ -90,7 +90,7 @@ def corrected(
     """η √(1 - β₂ᵗ) / (1 - β₁ᵗ) and ε √(1 - β₂ᵗ), which undo the start of both averages at 0; given in ``dtype``."""
     exponent = xp.astype(t, xp.float64)
     rate, *bases = (
-        xp.astype(h, xp.float64) if hasattr(h, "dtype") else xp.zeros_like(exponent) + h for h in (rate, *betas)
+        xp.astype(h, xp.float64) if hasattr(h, "dtype") else h + xp.zeros_like(exponent) for h in (rate, *betas)
     )
     together = xp.stack(xp.broadcast_arrays(*bases, exponent))  # one call for both: each is some dozens of operations
     c = 1 - xp.pow(together[:-1, ...], together[-1, ...])

@@ -65,4 +65,4 @@ def no_updates(xp: Namespace) -> Array:
 
 def root(xp: Namespace, square: Array, epsilon: float) -> Array:
     """√square + ε, the denominator of the adaptive rules."""
-    return xp.sqrt(square) + epsilon
+    return epsilon + xp.sqrt(square)
