@@ -55,21 +55,8 @@ def draw(folder, losses, learnt):
             axes.set(xlabel="neuron", title=f"{name} layer", xticks=range(1, 9))
 
 
-def main():
-    given = options(__doc__)
-    steps = {rate: min(most, 2_000) if given.quick else most for rate, most in STEPS.items()}
-    runs = {(rate, bias): train(bias, rate, steps[rate], given) for rate in STEPS for bias in (True, False)}
-    losses = {key: found for key, (_, found) in runs.items()}
-    rows = [
-        (f"{rate:g}", f"{steps[rate]:,}", losses[rate, True][0], losses[rate, True][-1], losses[rate, False][-1])
-        for rate in STEPS
-    ]
-    table("mean squared error", ("rate", "steps", "at the start", "with biases", "without biases"), rows)
-    learnt, dead = biases(runs[1e-2, True][0])
-    after = {rate: losses[rate, True][999] for rate in STEPS}
-    with_bias, without = (losses[1e-3, bias][999] for bias in (True, False))
-    lacked = NUMBERS - network(True, given.backend, given.seed).predict(NUMBERS)
-    same = int(np.sum(np.sign(learnt["output"]) == np.sign(lacked)))
+def report(after, with_bias, without, learnt, same):
+    """Compare losses after 1,000 steps, with and without biases, and the signs of the learnt biases."""
     compare(
         [
             (
@@ -93,6 +80,24 @@ def main():
             ),
         ]
     )
+
+
+def main():
+    given = options(__doc__)
+    steps = {rate: min(most, 2_000) if given.quick else most for rate, most in STEPS.items()}
+    runs = {(rate, bias): train(bias, rate, steps[rate], given) for rate in STEPS for bias in (True, False)}
+    losses = {key: found for key, (_, found) in runs.items()}
+    rows = [
+        (f"{rate:g}", f"{steps[rate]:,}", losses[rate, True][0], losses[rate, True][-1], losses[rate, False][-1])
+        for rate in STEPS
+    ]
+    table("mean squared error", ("rate", "steps", "at the start", "with biases", "without biases"), rows)
+    learnt, dead = biases(runs[1e-2, True][0])
+    after = {rate: losses[rate, True][999] for rate in STEPS}
+    with_bias, without = (losses[1e-3, bias][999] for bias in (True, False))
+    lacked = NUMBERS - network(True, given.backend, given.seed).predict(NUMBERS)
+    same = int(np.sum(np.sign(learnt["output"]) == np.sign(lacked)))
+    report(after, with_bias, without, learnt, same)
     expect("a thousand steps of rate 0.01 make the loss a hundredth", after[1e-2] < losses[1e-2, True][0] / 100)
     expect("the smaller the rate, the higher the loss", all(a < b for a, b in pairwise(after.values())))
     expect("training without biases is slower", with_bias < without)
