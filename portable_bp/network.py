@@ -12,7 +12,7 @@ from portable_bp import inputs
 from portable_bp.architecture import Architecture
 from portable_bp.arguments import require_fields, whole_number
 from portable_bp.arrays import Array, HostArray, Shape
-from portable_bp.backend import Backend, Batch, Epoch, State, get_backend
+from portable_bp.backend import Backend, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.callbacks import Callback, ProgressBar, checked, only_read_rows
 from portable_bp.digest import digest
@@ -23,10 +23,10 @@ from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.params import LayerParams, mapped
+from portable_bp.preparation import Preparation
 from portable_bp.reproducible import with_arithmetic
 from portable_bp.tracing import Trace, trace
-from portable_bp.training import Batches, Run, measure
-from portable_bp.weights import weights
+from portable_bp.training import Run, measure
 
 
 class Network:
@@ -54,13 +54,12 @@ class Network:
         self.architecture = Architecture.of(layers, loss, dtype, seed, input_shape)
         self.backend = with_arithmetic(get_backend(backend), arithmetic)
         self.epoch = 0
-        self.model = self._lowered()
+        self._prepare()
         self.history = History()
         """What the last `fit` measured, also when it failed."""
         self.settings: dict[str, Any] = {}
         """How the last `fit` trained: optimizer, epochs, examples, batch_size, shuffle, and the history's columns."""
         self._optimizer: Optimizer | None = None
-        self._compiled: tuple[Optimizer, Epoch] | None = None
         self._state: State = {}
         self.params = self.architecture.initial_params() if params is None else params
 
@@ -93,9 +92,12 @@ class Network:
         """Give the state from which the pure step goes on: parameters, a fresh optimizer state, the step count."""
         return {**self._state, "optimizer": optimizer.init(self.backend.xp, self._state["params"])}
 
-    def _lowered(self) -> Model:
+    def _prepare(self) -> None:
+        """Make what follows from architecture and backend: the model in the backend's form, and nothing compiled."""
         lower = self.backend.lower
-        return Model([lower(layer) for layer in self.layers], lower(self.loss), self.seed)
+        self.model = Model([lower(layer) for layer in self.layers], lower(self.loss), self.seed)
+        self.preparation = Preparation(self.backend, self.architecture, self.model)
+        self._compiled: tuple[Optimizer, Epoch] | None = None
 
     # -- parameters -------------------------------------------------------------------------------------------------
 
@@ -168,35 +170,12 @@ class Network:
         """
         epochs = whole_number("epochs", epochs, 1)
         with self.backend.activate():
-            run = self.run(x, y, (batch_size, shuffle), validation, measure_training, (sample_weight, class_weight))
+            weight = (sample_weight, class_weight)
+            run = self.preparation.run(x, y, (batch_size, shuffle), validation, measure_training, weight)
             told = checked(callbacks, run.columns)
             epoch = self._use(optimizer)
             show = sys.stderr.isatty() if progress is None else progress
             return self._train(run, epoch, epochs, [*([ProgressBar()] if show else []), *told])
-
-    def run(
-        self,
-        x: Any,
-        y: Any,
-        batches: tuple[int | Literal["auto"] | None, bool],
-        validation: tuple[Any, Any] | None,
-        measure_training: bool,
-        weight: tuple[Any, Any],
-    ) -> Run:
-        """Check and move what `fit` is given; ``batches``: size and shuffle; ``weight``: of samples and of classes."""
-        data = self.batch(x, y)
-        out = self.architecture.shapes(tuple(data[0].shape[1:]))[-1]
-        own = weights(self.backend, *weight, data[1], self.loss, out, self.dtype)
-        measured = self._measured(data if measure_training else None, validation)
-        cut = Batches.of(data[0].shape[0], *batches)
-        accuracy = all(self._has_classes(part[1]) for part in measured.values())
-        return Run(self.backend, self.model, data if own is None else (*data, own), cut, measured, accuracy)
-
-    def _measured(self, training: Batch | None, validation: tuple[Any, Any] | None) -> dict[str, Batch]:
-        measured = {} if training is None else {"training": training}
-        if validation is None:
-            return measured
-        return {**measured, "validation": self.batch(*inputs.pair(validation), "validation ")}
 
     def _train(self, run: Run, epoch: Epoch, epochs: int, callbacks: list[Callback]) -> History:
         history = self.history = History()
@@ -255,7 +234,7 @@ class Network:
         On a GPU other than the first, compute with such arrays inside ``with net.backend.activate():``.
         """
         with self.backend.activate():
-            return self.model.forward(self.backend.xp, self._state["params"], self._inputs(x))[0]
+            return self.model.forward(self.backend.xp, self._state["params"], self.preparation.inputs(x))[0]
 
     def predict(self, x: Any) -> HostArray:
         """Outputs as NumPy array (n, n_out): probabilities behind a cross-entropy, the plain outputs otherwise."""
@@ -270,8 +249,8 @@ class Network:
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Loss per example, and the accuracy where the targets are classes."""
         with self.backend.activate():
-            data = self.batch(x, y)
-            accuracy = self._has_classes(data[1])
+            data = self.preparation.batch(x, y)
+            accuracy = self.preparation.has_classes(data[1])
             values = measure(self.backend, self.model, self._state["params"], data, accuracy=accuracy)
             totals = self.backend.to_numpy(self.backend.xp.concat(values))
         means = [float(total) / data[0].shape[0] for total in totals]
@@ -289,7 +268,7 @@ class Network:
     def gradients(self, x: Any, y: Any) -> tuple[float, Tree]:
         """Loss as the loss defines it, and its gradients by every parameter, in the form of `params`; dropout rests."""
         with self.backend.activate():
-            value, grads = self.model.gradients(self.backend.xp, self._state["params"], self.batch(x, y))
+            value, grads = self.model.gradients(self.backend.xp, self._state["params"], self.preparation.batch(x, y))
             return float(value), grads
 
     def trace(self, x: Any, y: Any, optimizer: Optimizer | None = None) -> Trace:
@@ -304,7 +283,7 @@ class Network:
         state = self._state.get("optimizer") if optimizer == self._optimizer else None
         names = [f"{number} {type(layer).__name__}" for number, layer in enumerate(self.layers)]
         with self.backend.activate():
-            batch = self.batch(x, y)
+            batch = self.preparation.batch(x, y)
             return trace(self.backend, self.model, names, self.params, batch, optimizer, state)
 
     def digest(self) -> str:
@@ -319,29 +298,9 @@ class Network:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _inputs(self, x: Any, which: str = "") -> Array:
-        array = inputs.inputs(self.backend, x, self.architecture.input_shape, self.dtype, f"{which}x")
-        self.architecture.shapes(tuple(array.shape[1:]))
-        return array
-
-    def batch(self, x: Any, y: Any, which: str = "") -> Batch:
-        """Check x and y and move them to the device, as `fit` does; ``which`` names them in errors."""
-        moved = self._inputs(x, which)
-        out = self.architecture.shapes(tuple(moved.shape[1:]))[-1]
-        return moved, inputs.targets(self.backend, y, self.loss, moved.shape[0], out, self.dtype, f"{which}y")
-
-    def _has_classes(self, target: Array) -> bool:
-        """Whether the targets are class numbers, rows with one 1 and else 0, or a single column of 0 and 1."""
-        if self.loss.target_kind == "labels":
-            return True
-        xp = self.backend.xp
-        zero_or_one = xp.all((target == 0) | (target == 1))
-        one_each = xp.all(xp.sum(target, axis=-1) == 1) if target.shape[-1] > 1 else zero_or_one
-        return bool(zero_or_one) and bool(one_each)
-
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what can be made again, with the arrays as NumPy's, for copies and other processes."""
-        left_out = ("model", "_compiled")
+        left_out = ("model", "preparation", "_compiled")
         kept = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return {**kept, "_state": mapped(self.backend.to_numpy, self._state)}
 
@@ -349,7 +308,7 @@ class Network:
         self.__dict__.update(kept)
         with self.backend.activate():
             self._state = mapped(self.backend.asarray, kept["_state"])
-        self.model, self._compiled = self._lowered(), None
+        self._prepare()
 
     def __repr__(self) -> str:
         return self.architecture.lines(

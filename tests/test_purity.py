@@ -10,7 +10,7 @@ import portable_bp as bp
 ROOT = Path(bp.__file__).parent
 LIBRARIES = ("numpy", "cupy", "torch", "jax", "array_api_strict")
 HOST_SIDE = {
-    *("digest", "inputs", "weights", "files", "network", "testing", "cli", "checking", "datasets"),
+    *("digest", "inputs", "weights", "files", "network", "preparation", "testing", "cli", "checking", "datasets"),
     *("tracing", "recording", "explanation", "plots", "sweeping"),
 }
 """Modules for the host's side, where users' arrays, files and data are NumPy's business."""

@@ -374,7 +374,7 @@ def test_a_saved_network_goes_on_with_the_masks_of_its_own_steps(tmp_path):
 
 def run_of(width, n=8):
     net = bp.Network([bp.Dense(4, width), bp.Tanh(), bp.Dense(width, 3)], bp.SoftmaxCrossEntropy())
-    data = net.batch(np.ones((n, 4)), np.zeros(n, int))
+    data = net.preparation.batch(np.ones((n, 4)), np.zeros(n, int))
     return Run(net.backend, net.model, data, Batches(n, n, True), {}, False), net.params
 
 

@@ -23,7 +23,7 @@ class Fit(Contender):
         loss = bp.SoftmaxCrossEntropy() if work.softmax else bp.BinaryCrossEntropy()
         self.net = bp.Network(layers[:-1], loss, backend=device, params=params[:-1])
         with self.net.backend.activate():
-            self.data = self.net.batch(problem.x, problem.y)
+            self.data = self.net.preparation.batch(problem.x, problem.y)
 
     def epoch(self) -> float:
         return self._fit(1)

@@ -73,7 +73,7 @@ def gradients_on(net: Network, x: HostArray, y: HostArray, backend: Backend) -> 
     )
     xp, model = backend.xp, moved.model
     with backend.activate():
-        batch = moved.batch(x, y)
+        batch = moved.preparation.batch(x, y)
         output, caches = model.forward(xp, moved.params, batch[0], xp.zeros((), dtype=xp.int64))
         value, cache = model.loss.forward(xp, output, *batch[1:])
         dx, grads = model.backward(xp, moved.params, caches, model.loss.backward(xp, cache))

@@ -180,7 +180,7 @@ def check_gradients(
     drawn = None if elements is None else whole_number("elements", elements, 1, hint=", or None for all")
     double = in_float64(net)
     with double.backend.activate():
-        return _check(double, double.batch(x, y), rtol, atol, seed, drawn).require()
+        return _check(double, double.preparation.batch(x, y), rtol, atol, seed, drawn).require()
 
 
 def in_float64(net: Network) -> Network:

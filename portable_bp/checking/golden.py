@@ -70,7 +70,7 @@ class Training:
         net = self.network(backend)
         place = net.backend
         with place.activate():
-            data = net.batch(*self.examples(folder))
+            data = net.preparation.batch(*self.examples(folder))
             batches = Batches.of(data[0].shape[0], self.batch_size, True)
             state = net.start(self.optimizer)
             run = place.compile(training_step(place.xp, net.model, self.optimizer))

@@ -120,7 +120,7 @@ def _optimizer_case(rule: Optimizer) -> Callable[[Backend, str], Arrays]:
 
         net = Network([Dense(6, 4), Tanh(), Dense(4, 3)], HalfMeanSquaredError(), backend=backend, dtype=dtype)
         with backend.activate():
-            batch = net.batch(Stream(0, "x").normal((BATCH, 6)), targets_for(net.loss, 3))
+            batch = net.preparation.batch(Stream(0, "x").normal((BATCH, 6)), targets_for(net.loss, 3))
             step = training_step(backend.xp, Model(net.layers, net.loss), backend.lower(rule))
             state = net.start(backend.lower(rule))
             for _ in range(STEPS):
@@ -143,7 +143,7 @@ def _training_case() -> Callable[[Backend, str], Arrays]:
         layers = [part for layer in between for part in (Dense(6, 6), layer)]
         net = Network([*layers, Dense(6, 3)], SoftmaxCrossEntropy(), backend=backend, dtype=dtype)
         with backend.activate():
-            data = net.batch(Stream(0, "x").normal((BATCH, 6)), targets_for(net.loss, 3))
+            data = net.preparation.batch(Stream(0, "x").normal((BATCH, 6)), targets_for(net.loss, 3))
             order = backend.asarray(np.asarray([[0, 1, 2], [3, 4, 0], [2, 1, 4]]))
             epoch = backend.compile(training_step(backend.xp, net.model, backend.lower(rule)))
             state, _ = epoch(net.start(rule), data, [order])

@@ -50,7 +50,7 @@ def explain(net: Network, x: Any, y: Any, *, only: Iterable[Key] | None = None) 
     require_explainable(net)
     double = in_float64(net)
     keys = _keys(double.architecture.param_shapes(), only)
-    batch = double.batch(x, y)
+    batch = double.preparation.batch(x, y)
     _require_few(net, keys, min(batch[0].shape[0], EXAMPLES_SHOWN), only is None)
     trace = double.trace(x, y).to_numpy()
     if not isfinite(trace.loss):

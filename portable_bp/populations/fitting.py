@@ -53,7 +53,8 @@ def fit_together(
     members = _members(listed, optimizers, epochs)
     numbers = differing_numbers([member.optimizer for member in members])
     with first.backend.activate():
-        run = first.run(x, y, (batch_size, shuffle), validation, measure_training, (sample_weight, class_weight))
+        weight = (sample_weight, class_weight)
+        run = first.preparation.run(x, y, (batch_size, shuffle), validation, measure_training, weight)
         shapes = first.architecture.shapes(tuple(run.data[0].shape[1:]))
         model = members_of(first.model, shapes)
         rule = first.backend.lower(members[0].optimizer)
