@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar, final
 
 from portable_bp.arrays import Array, HostArray, Namespace
-from portable_bp.errors import BackendError
+from portable_bp.errors import BackendError, ConfigurationError
 
 ENTRY_POINT_GROUP = "portable_bp.backends"
 
@@ -42,6 +42,10 @@ class Backend(ABC):
     """Name of the device in the library's own words, ``"cuda:0"``."""
     arithmetic: str = "native"
     """The library's own arithmetic; "reproducible" for a backend wrapped by `portable_bp.reproducible`."""
+    precision: str = "full"
+    """How float32 products are computed: "full", or "tf32" for a backend that `at_precision` gave."""
+    precisions: frozenset[str] = frozenset({"full"})
+    """What `precision` can be on this device; a library computes as `precision` says, within `activate`."""
     correctly_rounded: frozenset[str] = frozenset()
     """Those of "divide" and "sqrt" that this library rounds correctly, also where a shape is broadcast."""
     reproducible: Mapping[str, Callable[..., Array]] = MappingProxyType({})
@@ -100,6 +104,22 @@ class Backend(ABC):
 
         return epoch
 
+    def at_precision(self, precision: str) -> Backend:
+        """Give this backend with its float32 products at ``precision``, itself where they are already.
+
+        Raises ConfigurationError where this device has no such products.
+        """
+        if precision == self.precision:
+            return self
+        if precision not in self.precisions:
+            raise ConfigurationError(
+                f"precision={precision!r} on {self.spec!r}: TF32 products need a CUDA GPU of compute capability 8.0 or "
+                f"higher; write precision='full', or leave it out"
+            )
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, precision=precision)
+        return other
+
     @classmethod
     def devices(cls) -> list[str]:
         """Devices that could be named behind the colon, as far as the library tells; may raise BackendError."""
@@ -121,7 +141,7 @@ class Backend(ABC):
         return f"{self.name}:{self.device}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return get_backend, (self.spec,)  # a backend is a place, found again by its name
+        return _found_again, (self.spec, self.precision)  # a backend is a place, found again by its name
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
         return self
@@ -175,6 +195,10 @@ def get_backend(spec: str | Backend) -> Backend:
         No such backend is installed, its library is missing, or its device doesn't answer.
     """
     return spec if isinstance(spec, Backend) else _backend_named(str(spec))
+
+
+def _found_again(spec: str, precision: str) -> Backend:
+    return get_backend(spec).at_precision(precision)
 
 
 @cache

@@ -53,13 +53,14 @@ def load(
     backend: str | Backend = "numpy",
     dtype: str | None = None,
     arithmetic: str | None = None,
+    precision: str | None = None,
     custom: Iterable[type] = (),
 ) -> Network:
     """Read a network that was saved on any backend.
 
-    ``dtype`` None keeps the file's; ``arithmetic`` is as for `Network`. ``custom`` names the classes of
-    layers, losses or initializers of your own that the network is made of; only these and portable_bp's are ever
-    constructed.
+    ``dtype`` None keeps the file's; ``arithmetic`` and ``precision``, which no file holds, are as for `Network`.
+    ``custom`` names the classes of layers, losses or initializers of your own that the network is made of; only these
+    and portable_bp's are ever constructed.
 
     Raises FileError for a file that is missing, truncated, damaged, or no network of portable_bp.
     """
@@ -67,7 +68,10 @@ def load(
     architecture, tensors = _read(Path(path))
     try:
         return _network(
-            {**architecture, **({} if dtype is None else {"dtype": dtype})}, tensors, known, backend, arithmetic
+            {**architecture, **({} if dtype is None else {"dtype": dtype})},
+            tensors,
+            known,
+            {"backend": backend, "arithmetic": arithmetic, "precision": precision},
         )
     except PortableBPError as error:
         raise type(error)(f"{str(path)!r}: {error}") from error
@@ -142,8 +146,7 @@ def _network(
     architecture: Description,
     tensors: dict[str, HostArray],
     custom: dict[str, type],
-    backend: str | Backend,
-    arithmetic: str | None,
+    place: dict[str, Any],
 ) -> Network:
     from portable_bp.network import Network
 
@@ -158,12 +161,11 @@ def _network(
     net = Network(
         [_construct(layer, custom) for layer in architecture["layers"]],
         _construct(architecture["loss"], custom),
-        backend=backend,
         dtype=architecture["dtype"],
         seed=architecture["seed"],
         input_shape=architecture["input_shape"],
-        arithmetic=arithmetic,
         params=list(params.values()),
+        **place,
     )
     net.epoch, net.step = architecture["epoch"], architecture["step"]
     return net

@@ -23,6 +23,7 @@ from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.params import LayerParams, mapped
+from portable_bp.precision import with_precision
 from portable_bp.preparation import Preparation
 from portable_bp.reproducible import with_arithmetic
 from portable_bp.tracing import Trace, trace
@@ -36,7 +37,8 @@ class Network:
     "float64"; ``seed`` decides the initial weights, the batch orders and the dropout masks, the same on every backend.
     ``input_shape`` is one input's shape, needed only where the first layer doesn't fix it and its checks are wanted.
     ``arithmetic`` "native", the default, takes the library's own products and functions; "reproducible" gives the same
-    bits on every backend and device, some times slower (docs/reproducible.md).
+    bits on every backend and device, some times slower (docs/reproducible.md). ``precision`` "full", the default, or
+    "tf32": float32 products of factors rounded to 11 bits, on GPUs that have them (docs/gpu.md).
     """
 
     def __init__(
@@ -49,10 +51,11 @@ class Network:
         seed: int = 0,
         input_shape: Shape | None = None,
         arithmetic: str | None = None,
+        precision: str | None = None,
         params: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         self.architecture = Architecture.of(layers, loss, dtype, seed, input_shape)
-        self.backend = with_arithmetic(get_backend(backend), arithmetic)
+        self.backend = with_precision(with_arithmetic(get_backend(backend), arithmetic), precision, dtype)
         self.epoch = 0
         self._prepare()
         self.history = History()
@@ -311,9 +314,9 @@ class Network:
         self._prepare()
 
     def __repr__(self) -> str:
-        return self.architecture.lines(
-            f"Network on {self.backend.spec}{'' if self.backend.arithmetic == 'native' else ', reproducible'}"
-        )
+        own = self.backend
+        said = [word for word in (own.arithmetic, own.precision) if word not in (Backend.arithmetic, Backend.precision)]
+        return self.architecture.lines(", ".join([f"Network on {own.spec}", *said]))
 
 
 def _require_optimizer(given: object) -> None:

@@ -1,12 +1,15 @@
 """CuPy on a CUDA GPU."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 from portable_bp.backend import Backend, Epoch, Step
 from portable_bp.errors import BackendError
+from portable_bp.precision import precisions_of
 from portable_bp_cupy.namespace import Namespace
+from portable_bp_cupy.products import multiplying
 
 __all__ = ["CupyBackend"]
 
@@ -50,6 +53,7 @@ class CupyBackend(Backend):
         self._cupy = cupy
         self.xp = Namespace(import_module("array_api_compat.cupy"), self._hosted)
         self._gpu = cupy.cuda.Device(int(number))
+        self.precisions = precisions_of(str(self._gpu.compute_capability)[:-1])  # "90" is 9.0
         self._run_once()
 
     def _run_once(self) -> None:
@@ -79,14 +83,17 @@ class CupyBackend(Backend):
         with self._gpu:
             self._cupy.cuda.get_current_stream().synchronize()
 
-    def activate(self) -> AbstractContextManager[Any]:
-        return self._gpu  # type: ignore[no-any-return]
+    @contextmanager
+    def activate(self) -> Iterator[None]:
+        with self._gpu, multiplying(self._cupy, self._gpu, self.precision):
+            yield
 
     def compile(self, step: Step, *, as_written: bool = False) -> Epoch:
         """Capture the step as a CUDA graph for each form of its arrays, and launch it; docs/gpu.md."""
         from portable_bp_cupy.compiled import CompiledEpoch
 
-        return CompiledEpoch(self._cupy, self.xp, step, super().compile(step), exact=as_written)
+        tf32 = self.precision == "tf32"
+        return CompiledEpoch(self._cupy, self.xp, step, super().compile(step), exact=as_written, tf32=tf32)
 
     def _hosted(self, x: Any) -> Any:
         return self.to_numpy(x) if isinstance(x, self._cupy.ndarray) else x

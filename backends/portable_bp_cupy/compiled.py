@@ -25,11 +25,12 @@ class CompiledEpoch:
 
     Whatever goes wrong on the way to a graph that has been seen to work, from a step that can't be recorded to a kernel
     that computes something else, the ``plain`` epoch runs instead, now and from then on, and one warning says why.
-    ``exact``: the arithmetic is defined to the last bit, and so must the result be.
+    ``exact``: the arithmetic is defined to the last bit, and so must the result be. ``tf32``: products of float32
+    matrices may round their factors.
     """
 
-    def __init__(self, cupy: Any, xp: Namespace, step: Step, plain: Epoch, *, exact: bool) -> None:
-        self._cupy, self._xp, self._step, self._exact = cupy, xp, step, exact
+    def __init__(self, cupy: Any, xp: Namespace, step: Step, plain: Epoch, *, exact: bool, tf32: bool) -> None:
+        self._cupy, self._xp, self._step, self._exact, self._tf32 = cupy, xp, step, exact, tf32
         self._plain = _with_cure(cupy, plain)
         self._bench: Workbench | None = None
         self._captured: dict[Any, Captured] = {}
@@ -66,9 +67,9 @@ class CompiledEpoch:
         leaves = tuple((path, array.dtype, array.shape) for path, array in leaves_of(state))
         key = leaves, tuple(forms(data, order)), isinstance(order, int)
         if key not in self._captured:
-            self._bench = self._bench or Workbench(self._cupy)
+            self._bench = self._bench or Workbench(self._cupy, tf32=self._tf32)
             captured = Captured(self._bench, self._step, state, data, order, self._xp)
-            check(captured, self._plain, state, data, order, exact=self._exact)
+            check(captured, self._plain, state, data, order, exact=self._exact, tf32=self._tf32)
             self._captured[key] = captured
         return self._captured[key]
 

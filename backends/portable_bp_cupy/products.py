@@ -6,7 +6,8 @@ CuPy refuses its own cuBLAS while a stream is capturing (cupy#6290), so the call
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -16,19 +17,24 @@ from portable_bp_numpy.recording import NotRecordable
 
 WORKSPACE = 32 * 2**20
 """Bytes that cuBLAS may use; NVIDIA's recommendation for its fastest products on a Hopper GPU."""
+MATH_MODES = {"full": 0, "tf32": 3}
+"""CUBLAS_DEFAULT_MATH and CUBLAS_TF32_TENSOR_OP_MATH, of CuPy's handle: float32 products may round their factors."""
+FLOAT, FAST_TF32, DEFAULT_ALGORITHM = 0, 77, -1
+"""CUDA_R_32F, CUBLAS_COMPUTE_32F_FAST_TF32 and CUBLAS_GEMM_DEFAULT, of a product of our own in TF32."""
 Layout = tuple[bool, int, int]
 """Whether a matrix lies turned, the step from row to row (turned: column to column), and from matrix to matrix."""
 
 
 class Products:
     """A cuBLAS handle on one stream. cuBLAS takes matrices by columns: a product by rows is that of the turned
-    matrices in the other order. Turned views are read where they lie, nothing is copied.
+    matrices in the other order. Turned views are read where they lie, nothing is copied. ``tf32``: products of float32
+    matrices may round their factors to 11 bits.
     """
 
-    def __init__(self, stream: int, workspace: Any) -> None:
+    def __init__(self, stream: int, workspace: Any, *, tf32: bool = False) -> None:
         from nvmath.bindings import cublas  # some tenths of a second, so not before it is needed
 
-        self._cublas, self._workspace = cublas, workspace
+        self._cublas, self._workspace, self._tf32 = cublas, workspace, tf32
         self._handle = cublas.create()
         weakref.finalize(self, cublas.destroy, self._handle).atexit = False  # CUDA may be gone by then
         cublas.set_stream(self._handle, stream)
@@ -37,10 +43,11 @@ class Products:
             dtype: (np.ones((), dtype), np.zeros((), dtype)) for dtype in map(np.dtype, (np.float32, np.float64))
         }
 
-    def call(self, a: Any, b: Any, out: Any) -> Callable[[], Any]:
+    def call(self, a: Any, b: Any, out: Any, *, full: bool = False) -> Callable[[], Any]:
         """Call that leaves the product of ``a`` and ``b``, of two axes or, with a leading axis, three, in ``out``.
 
-        It knows the arrays by their addresses only: whoever makes the call keeps them.
+        ``full`` forbids TF32, for a sum that is written as a product. The call knows the arrays by their addresses
+        only: whoever makes it keeps them.
         """
         dtype = np.dtype(out.dtype)
         if dtype not in self._numbers or not a.dtype == b.dtype == out.dtype or out.ndim not in (2, 3):
@@ -49,14 +56,34 @@ class Products:
         one, zero = (x.ctypes.data for x in self._numbers[dtype])
         (turned_a, step_a, next_a), (turned_b, step_b, next_b) = layout(a), layout(b)
         head = (self._handle, int(turned_b), int(turned_a), columns, rows, inner, one)  # CUBLAS_OP_N is 0, OP_T 1
-        letter = "s" if dtype.itemsize == 4 else "d"
-        at_a, at_b, at_out = (x.data.ptr for x in (a, b, out))
+        fast = self._tf32 and not full and dtype.itemsize == 4
+        kind = [FLOAT] if fast else []  # cublasGemmEx is told the kind of each matrix, and how to compute
+        of_a, of_b, of_out = ([x.data.ptr, *kind] for x in (a, b, out))
+        last = [FAST_TF32, DEFAULT_ALGORITHM] if fast else []
         if out.ndim == 2:
-            product = getattr(self._cublas, f"{letter}gemm")
-            return partial(product, *head, at_b, step_b, at_a, step_a, zero, at_out, columns)
-        product = getattr(self._cublas, f"{letter}gemm_strided_batched")
-        count, size = out.shape[0], rows * columns
-        return partial(product, *head, at_b, step_b, next_b, at_a, step_a, next_a, zero, at_out, columns, size, count)
+            product = self._function(dtype, fast, "gemm")
+            return partial(product, *head, *of_b, step_b, *of_a, step_a, zero, *of_out, columns, *last)
+        product = self._function(dtype, fast, "gemm_strided_batched")
+        tail = columns, rows * columns, out.shape[0], *last
+        return partial(product, *head, *of_b, step_b, next_b, *of_a, step_a, next_a, zero, *of_out, *tail)
+
+    def _function(self, dtype: Any, fast: bool, name: str) -> Callable[..., Any]:
+        """The function of nvmath's bindings: `sgemm`, `dgemm`, or `gemm_ex`, which can be told to compute in TF32."""
+        letter = "s" if dtype.itemsize == 4 else "d"
+        found: Callable[..., Any] = getattr(self._cublas, f"{name}_ex" if fast else f"{letter}{name}")
+        return found
+
+
+@contextmanager
+def multiplying(cupy: Any, device: Any, precision: str) -> Iterator[None]:
+    """Let CuPy's own products on a device, of this thread, have this precision; what was before is set back."""
+    handle, cublas = device.cublas_handle, cupy.cuda.cublas
+    before = cublas.getMathMode(handle)
+    cublas.setMathMode(handle, MATH_MODES[precision])
+    try:
+        yield
+    finally:
+        cublas.setMathMode(handle, before)
 
 
 def layout(x: Any) -> Layout:

@@ -30,12 +30,12 @@ class Workbench:
     during a capture could be given to an array that the graph then overwrites.
     """
 
-    def __init__(self, cupy: Any) -> None:
+    def __init__(self, cupy: Any, *, tf32: bool = False) -> None:
         self.cupy = cupy
         self.stream = cupy.cuda.Stream(non_blocking=True)
         self.pool = cupy.cuda.MemoryPool()
         with self.making():
-            self.products = Products(self.stream.ptr, self.empty(WORKSPACE, np.dtype(np.uint8)))
+            self.products = Products(self.stream.ptr, self.empty(WORKSPACE, np.dtype(np.uint8)), tf32=tf32)
 
     @contextmanager
     def making(self) -> Iterator[None]:

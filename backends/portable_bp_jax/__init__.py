@@ -6,6 +6,7 @@ from typing import Any
 
 from portable_bp.backend import Backend, Batch, Epoch, Order, State, Step, T, lowered_by
 from portable_bp.errors import BackendError
+from portable_bp.precision import precisions_of
 
 __all__ = ["JaxBackend"]
 
@@ -42,6 +43,7 @@ class JaxBackend(Backend):
         self.device = f"{self._device.platform}:{self._device.id}"
         if self._device.platform == "cpu":  # on CUDA XLA's float32 roots and quotients are approximations
             self.correctly_rounded = frozenset({"sqrt"})
+        self.precisions = precisions_of(getattr(self._device, "compute_capability", None))
         self.xp = jax.numpy
         self.probe()
 
@@ -71,8 +73,9 @@ class JaxBackend(Backend):
 
     @contextmanager
     def activate(self) -> Iterator[None]:
-        # On recent GPUs XLA would otherwise multiply float32 in TF32, which keeps ten bits.
-        with self._jax.default_device(self._device), self._jax.default_matmul_precision("highest"):
+        # On recent GPUs XLA would multiply float32 in TF32 unless it is told otherwise.
+        multiplying = "highest" if self.precision == "full" else "tensorfloat32"
+        with self._jax.default_device(self._device), self._jax.default_matmul_precision(multiplying):
             yield
 
     def lower(self, part: T) -> T:

@@ -1,11 +1,14 @@
 """PyTorch tensors, on the CPU or a CUDA GPU; autograd stays off, the gradients are portable_bp's own."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from portable_bp.backend import Backend, OnDevice, T, lowered_by
 from portable_bp.errors import BackendError
+from portable_bp.precision import precisions_of
 
 __all__ = ["TorchBackend"]
 
@@ -41,6 +44,8 @@ class TorchBackend(Backend):
             raise BackendError(
                 f"backend 'torch' can't compute on {self.device!r} ({reason}); here are {', '.join(self.devices())}"
             ) from error
+        if self._device.type == "cuda" and torch.version.cuda:  # ROCm calls its GPUs "cuda" too
+            self.precisions = precisions_of(torch.cuda.get_device_capability(self._device)[0])
 
     def _find(self, device: str) -> Any:
         try:
@@ -69,8 +74,10 @@ class TorchBackend(Backend):
         if self._device.type == "cuda":
             self._torch.cuda.synchronize(self._device)
 
-    def activate(self) -> Any:
-        return self._torch.no_grad()
+    @contextmanager
+    def activate(self) -> Iterator[None]:
+        with self._torch.no_grad(), multiplying(self._torch, self.precision):
+            yield
 
     def lower(self, part: T) -> T:
         from portable_bp_torch.lowered import LOWERED
@@ -81,3 +88,28 @@ class TorchBackend(Backend):
     def devices(cls) -> list[str]:
         torch = _import_torch()
         return ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+
+
+@contextmanager
+def multiplying(torch: Any, precision: str) -> Iterator[None]:
+    """Let torch multiply float32 matrices in this precision; it is a setting of the whole process, hence set back."""
+    before, wanted, put = _setting(torch, precision)
+    if before == wanted:
+        yield
+        return
+    put(wanted)
+    try:
+        yield
+    finally:
+        put(before)
+
+
+def _setting(torch: Any, precision: str) -> tuple[str, str, Callable[[str], None]]:
+    """Torch's setting now, the one wanted, and how it is changed; one of two, since torch forbids to mix them."""
+    try:
+        before = torch.get_float32_matmul_precision()
+    except RuntimeError:  # somebody has used the newer one, of torch 2.9
+        matmul = torch.backends.cuda.matmul
+        wanted = {"full": "ieee", "tf32": "tf32"}[precision]
+        return matmul.fp32_precision, wanted, lambda value: setattr(matmul, "fp32_precision", value)
+    return before, {"full": "highest", "tf32": "high"}[precision], torch.set_float32_matmul_precision

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from portable_bp.errors import ConfigurationError
+from portable_bp.precision import PRECISIONS
 
 T = TypeVar("T")
 
 ARITHMETICS = ("native", "reproducible")
 """Values of --arithmetic: the array library's own, or the same bits on every device."""
+
+PRECISION = f"Of float32 products: {' or '.join(PRECISIONS)}; TF32 rounds factors to 11 bits, faster on recent GPUs."
+"""Help of --precision."""
 
 
 def choose(option: str, value: str, table: Mapping[str, T]) -> T:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import portable_bp as bp
-from portable_bp.cli.choices import choose
+from portable_bp.cli.choices import PRECISION, choose
 from portable_bp.cli.folder import configuration_of, model_file
 from portable_bp.cli.printing import as_json
 from portable_bp.cli.tasks import TASKS, load, targets
@@ -23,6 +23,7 @@ def evaluate(
         str | None, typer.Option(help=f"{', '.join(PARTS)}. [default: test; train for sets without one]")
     ] = None,
     backend: Annotated[str, typer.Option(help="Such as numpy, cupy, cupy:1, torch:cuda:0, jax.")] = "numpy",
+    precision: Annotated[str, typer.Option(help=PRECISION)] = "full",
     data: Annotated[
         Path | None, typer.Option(help="Folder with the four IDX files of an image set. [default: the run's]")
     ] = None,
@@ -32,7 +33,7 @@ def evaluate(
     choose("--part", part or "test", dict.fromkeys(PARTS))
     choose("dataset", dataset, TASKS)
     file = model_file(model)
-    net = bp.load(file, backend=backend)
+    net = bp.load(file, backend=backend, precision=precision)
     loaded = load(dataset, data or data_of(file, dataset))
     name = part or loaded.reported
     x, y = loaded.part(name, dataset)

@@ -24,9 +24,11 @@ VECTOR_FLAGS = ("sse4", "avx", "fma", "asimd", "sve")
 def info(json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False) -> None:
     """Say what is installed here, and what answers."""
     blas, flags = numpy_blas(), processor_flags()
+    backends = {name: devices(name) for name in sorted(installed_backends())}
     report = {
         "versions": versions(),
-        "backends": {name: devices(name) for name in sorted(installed_backends())},
+        "backends": backends,
+        "precisions": precisions([f"{n}:{d}" for n, found in backends.items() for d in found if found[d] == "ok"]),
         "blas": blas,
         "processor_flags": flags,
         "advice": advice(blas, flags),
@@ -51,6 +53,12 @@ def _answer(spec: str) -> str:
     except Exception as error:
         return _line(error)
     return "ok"
+
+
+def precisions(specs: list[str]) -> dict[str, list[str]]:
+    """What --precision can name, for those backends that leave a choice."""
+    known = {spec: sorted(get_backend(spec).precisions) for spec in specs}
+    return {spec: found for spec, found in known.items() if len(found) > 1}
 
 
 def _line(error: Exception) -> str:
@@ -104,6 +112,8 @@ def _show(report: dict[str, Any]) -> None:
     print_table(["package", "version"], report["versions"].items())
     rows = [(name, device, answer) for name, found in report["backends"].items() for device, answer in found.items()]
     print_table(["backend", "device", "answer"], rows)
+    for spec, found in report["precisions"].items():
+        print(f"--precision on {spec}: {' or '.join(found)}")
     for library in report["blas"]:
         words = f"{library['library']} {library['version']}, kernels {library['kernels'] or 'unknown'}"
         print(f"NumPy's BLAS: {words}, {library['threads']} threads")

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import portable_bp as bp
+from portable_bp.cli.choices import PRECISION
 from portable_bp.cli.folder import model_file
 from portable_bp.cli.printing import as_json, print_table
 from portable_bp.errors import DataError, FileError
@@ -31,6 +32,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="A model.safetensors, or the folder of a run.")],
     file: Annotated[Path, typer.Argument(help="Examples, one a row: .npy, .csv, or an IDX file of images.")],
     backend: Annotated[str, typer.Option(help="Such as numpy, cupy, cupy:1, torch:cuda:0, jax.")] = "numpy",
+    precision: Annotated[str, typer.Option(help=PRECISION)] = "full",
     output: Annotated[Path | None, typer.Option(help="Write all rows to this CSV file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -39,7 +41,7 @@ def predict(
     The confidence in a class is the network's output for it: a probability, where the loss was a cross-entropy.
     """
     model = model_file(model)
-    net = bp.load(model, backend=backend)
+    net = bp.load(model, backend=backend, precision=precision)
     rows = classify(net, examples(net, file))
     if output is not None:
         write_csv(output, rows)

@@ -11,6 +11,7 @@ import portable_bp as bp
 from portable_bp.cli.choices import ARITHMETICS, choose
 from portable_bp.cli.tasks import TASKS, Task
 from portable_bp.errors import ConfigurationError
+from portable_bp.precision import PRECISIONS
 
 ACTIVATIONS: dict[str, Callable[[], bp.Layer]] = {
     "relu": bp.ReLU,
@@ -74,6 +75,7 @@ class Recipe:
     dtype: str
     backend: str
     arithmetic: str
+    precision: str
     data: str | None
 
     def make_loss(self) -> bp.Loss:
@@ -109,6 +111,7 @@ class Recipe:
         self.make_optimizer()
         self.make_layers(1, 1)
         choose("--arithmetic", self.arithmetic, dict.fromkeys(ARITHMETICS))
+        choose("--precision", self.precision, dict.fromkeys(PRECISIONS))
         if self.dropout and not self.hidden:
             raise ConfigurationError(
                 f"--dropout {self.dropout:g} drops hidden outputs: give --hidden sizes, or leave it out"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from portable_bp.cli.choices import ARITHMETICS
+from portable_bp.cli.choices import ARITHMETICS, PRECISION
 from portable_bp.cli.folder import claimed, dated, fill
 from portable_bp.cli.printing import as_json
 from portable_bp.cli.recipe import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, resolve
@@ -53,6 +53,7 @@ def train(
     arithmetic: Annotated[
         str, typer.Option(help=f"{' or '.join(ARITHMETICS)}; the second gives the same bits on every device, slower.")
     ] = "native",
+    precision: Annotated[str, typer.Option(help=PRECISION)] = "full",
     data: Annotated[str | None, typer.Option(help="Folder with the four IDX files of an image set.")] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the results. [default: runs/DATASET-YYYYmmdd-HHMMSS]")

@@ -53,6 +53,7 @@ class TrainingRun:
             "dataset": self.recipe.dataset,
             "backend": self.net.backend.spec,
             "arithmetic": self.net.backend.arithmetic,
+            "precision": self.net.backend.precision,
             "epochs": len(self.history),
             "seconds": self.seconds,
             "part": self.part,
@@ -104,7 +105,10 @@ def carry_out(
     as_targets = partial(targets, loss=loss, n_classes=data.n_classes)
     t = as_targets(y)
     layers = recipe.make_layers(x.shape[1], data.n_classes if t.ndim == 1 else t.shape[1])
-    net = bp.Network(layers, loss, backend=backend, dtype=recipe.dtype, seed=recipe.seed, arithmetic=recipe.arithmetic)
+    net = bp.Network(
+        layers, loss, backend=backend, dtype=recipe.dtype, seed=recipe.seed, arithmetic=recipe.arithmetic,
+        precision=recipe.precision,
+    )  # fmt: skip
     validation = data.parts.get("validation")
     history = net.fit(
         x, t, optimizer=recipe.make_optimizer(), epochs=recipe.epochs, batch_size=recipe.batch_size,

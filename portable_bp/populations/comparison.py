@@ -42,6 +42,7 @@ def _shared(network: Network) -> dict[str, Any]:
         "dtype": network.dtype,
         "backend": network.backend.spec,
         "arithmetic": network.backend.arithmetic,
+        "precision": network.backend.precision,
         "input shape": network.architecture.input_shape,
     }
 

@@ -26,6 +26,7 @@ class ReproducibleBackend(Backend):
     arithmetic = "reproducible"
 
     def __init__(self, inner: Backend) -> None:
+        _require_full(inner.precision)
         self.inner, self.name, self.device = inner, inner.name, inner.device
         with inner.activate():
             self.xp = ReproducibleNamespace(inner.xp, inner.correctly_rounded, inner.reproducible.get("matmul"))
@@ -57,6 +58,10 @@ class ReproducibleBackend(Backend):
 
         return self.inner.compile(settled_step, as_written=True)
 
+    def at_precision(self, precision: str) -> Backend:
+        _require_full(precision)
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         return with_arithmetic, (self.inner, "reproducible")
 
@@ -75,6 +80,14 @@ def with_arithmetic(backend: Backend, arithmetic: str | None) -> Backend:
     if arithmetic == "reproducible":
         return ReproducibleBackend(plain)
     raise ConfigurationError(f"arithmetic={arithmetic!r}: write 'native' or 'reproducible'")
+
+
+def _require_full(precision: str) -> None:
+    if precision != "full":
+        raise ConfigurationError(
+            f"precision={precision!r} with arithmetic='reproducible': its bits are defined for full products alone; "
+            "leave one of the two out"
+        )
 
 
 def _without_faded(clear: Callable[[Array], Array], float32: Any, tree: Any) -> Any:

@@ -22,6 +22,7 @@ def configuration(net: Network) -> dict[str, Any]:
         "dtype": net.dtype,
         "backend": net.backend.spec,
         "arithmetic": net.backend.arithmetic,
+        "precision": net.backend.precision,
     }
     plain: dict[str, Any] = json.loads(json.dumps(noted, default=repr))  # a field may be anything in a user's own part
     return plain

@@ -2,6 +2,7 @@
 
 import json
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,12 @@ def test_the_text_says_the_same(run, backends, monkeypatch):
     for line in ("numpy cpu ok", "broken libfoo.so: cannot open", f"numpy {version('numpy')}",
                  "processor's vector flags: unknown"):  # fmt: skip
         assert line in lines
+
+
+def test_devices_that_have_tf32_are_said(run, backends, monkeypatch):
+    monkeypatch.setattr(f"{MODULE}.get_backend", lambda spec: SimpleNamespace(precisions={"tf32", "full"}))
+    assert json.loads(run("info", "--json").stdout)["precisions"] == {"numpy:cpu": ["full", "tf32"]}
+    assert "--precision on numpy:cpu: full or tf32" in run("info").stdout.splitlines()
 
 
 def blas(kernels, library="openblas"):

@@ -78,7 +78,7 @@ def test_the_configuration_has_every_option_resolved(run, tmp_path):
         "dataset": "xor", "hidden": [5, 4], "activation": "relu", "output_activation": None, "dropout": 0.0,
         "loss": "binary-cross-entropy", "reduction": "mean", "optimizer": "momentum", "rate": 0.01, "l2": 0.001,
         "clip": None, "init": "he", "bias": False, "epochs": 3, "batch_size": 21, "train_size": None, "patience": None,
-        "seed": 0, "dtype": "float32", "backend": "numpy", "arithmetic": "native",
+        "seed": 0, "dtype": "float32", "backend": "numpy", "arithmetic": "native", "precision": "full",
         "data": None,
     }  # fmt: skip
     assert digest == bp.load(tmp_path / "o/model.safetensors").digest()
@@ -166,8 +166,8 @@ def test_json_is_the_only_thing_on_stdout(run):
     report = json.loads(outcome.stdout)
     assert outcome.stderr == ""
     assert set(report) == {
-        "dataset", "backend", "arithmetic", "epochs", "seconds", "part", "loss", "accuracy", "last_epoch", "digest",
-        "folder", "files",
+        "dataset", "backend", "arithmetic", "precision", "epochs", "seconds", "part", "loss", "accuracy",
+        "last_epoch", "digest", "folder", "files",
     }  # fmt: skip
     assert (report["folder"], set(report["files"])) == ("o", FILES)
 
@@ -310,6 +310,8 @@ REFUSED = {
         "which xor lacks: leave --patience out and say with --epochs",
     ),
     "arithmetic": (["xor", "--arithmetic", "exact"], "--arithmetic 'exact': write one of native, reproducible"),
+    "precision": (["xor", "--precision", "half"], "--precision 'half': write one of full, tf32"),
+    "precision that the backend lacks": (["xor", "--precision", "tf32"], "precision='tf32' on 'numpy': TF32 products"),
     "dtype": (["xor", "--dtype", "int8"], "dtype='int8': write one of 'float32', 'float64'"),
     "backend": (["xor", "--backend", "abacus"], "there is no backend 'abacus'; installed are "),
     "device": (["xor", "--backend", "numpy:gpu"], "backend 'numpy' has no device 'gpu'"),

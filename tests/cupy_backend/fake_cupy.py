@@ -123,9 +123,35 @@ def wrapped(name, function):
             return on_device(function(*bare(args), **kwargs))
         if name == "matmul" and TAPE.calls is not None:
             raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+        if name == "matmul" and MathMode.mode == TF32 and args[0].dtype == np.float32:
+            args = [on_device(rounded(bare(x))) for x in args]
         return called(function, args, kwargs, out)
 
     return own
+
+
+TF32 = 3
+
+
+class MathMode:
+    """`cupy.cuda.cublas`: the mode of CuPy's own handle."""
+
+    mode = 0
+
+    @staticmethod
+    def getMathMode(handle):
+        assert handle == Device.cublas_handle
+        return MathMode.mode
+
+    @staticmethod
+    def setMathMode(handle, mode):
+        assert handle == Device.cublas_handle
+        MathMode.mode = mode
+
+
+def rounded(x):
+    """Float32 numbers with the 11 bits that TF32 keeps."""
+    return ((np.ascontiguousarray(x).view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
 class Stream:
@@ -174,6 +200,9 @@ class Graph:
 
 
 class Device:
+    compute_capability = "90"
+    cublas_handle = 7
+
     def __init__(self, number):
         self.id = number
 
@@ -247,6 +276,7 @@ def cupy_module():
     fake.cuda = SimpleNamespace(
         Stream=Stream, Device=Device, MemoryPool=MemoryPool, using_allocator=using_allocator, runtime=runtime,
         get_current_stream=lambda: Stream.current, memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        cublas=MathMode,
     )  # fmt: skip
     return fake
 
@@ -319,7 +349,19 @@ class Cublas:
         operands = (a, lda, next_a), (b, ldb, next_b), (c, ldc, next_c)
         self._gemm(ctypes.c_double, handle, (ta, tb, m, n, k), *operands, count)
 
-    def _gemm(self, kind, handle, form, a, b, c, count):
+    def gemm_ex(self, handle, ta, tb, m, n, k, alpha, a, at, lda, b, bt, ldb, beta, c, ct, ldc, compute, algorithm):
+        assert (at, bt, ct, compute, algorithm) == (0, 0, 0, 77, -1)
+        self._gemm(ctypes.c_float, handle, (ta, tb, m, n, k), (a, lda, 0), (b, ldb, 0), (c, ldc, 0), 1, rounded)
+
+    def gemm_strided_batched_ex(
+        self, handle, ta, tb, m, n, k, alpha, a, at, lda, next_a, b, bt, ldb, next_b, beta, c, ct, ldc, next_c, count,
+        compute, algorithm,
+    ):  # fmt: skip
+        assert (at, bt, ct, compute, algorithm) == (0, 0, 0, 77, -1)
+        operands = (a, lda, next_a), (b, ldb, next_b), (c, ldc, next_c)
+        self._gemm(ctypes.c_float, handle, (ta, tb, m, n, k), *operands, count, rounded)
+
+    def _gemm(self, kind, handle, form, a, b, c, count, factor=lambda x: x):
         assert self.handles[handle] == ["stream", "workspace"]
         ta, tb, m, n, k = form
         assert a[1] >= (k if ta else m)
@@ -332,6 +374,6 @@ class Cublas:
                 at_a, at_b, at_c = (x[0] + i * x[2] * size for x in (a, b, c))
                 left = matrix(kind, at_a, k, m, a[1]).T if ta else matrix(kind, at_a, m, k, a[1])
                 right = matrix(kind, at_b, n, k, b[1]).T if tb else matrix(kind, at_b, k, n, b[1])
-                matrix(kind, at_c, m, n, c[1])[...] = left @ right
+                matrix(kind, at_c, m, n, c[1])[...] = factor(left) @ factor(right)
 
         product() if TAPE.calls is None else TAPE.calls.append(product)

@@ -197,6 +197,7 @@ def test_a_tracker_notes_the_configuration_once_at_the_start(tracker, fit):
         "dtype": "float64",
         "backend": "numpy",
         "arithmetic": "native",
+        "precision": "full",
     }
 
 
