@@ -28,9 +28,11 @@ def real_number(name: str, value: Any, low: float = 0.0, high: float = INFINITY,
     A NumPy scalar must not stay one: it would turn the arithmetic of float32 arrays into float64.
     """
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else INFINITY
-    if not low <= number < high or (above and number == low):
-        rule = f"{'above' if above else 'of at least'} {low:g}" + ("" if high == INFINITY else f" and below {high:g}")
-        raise ConfigurationError(f"{name}={value!r}: it must be a finite number {rule}")
+    if not low <= number < high or (number == low and (above or low == -INFINITY)):
+        bounds = [f"{'above' if above else 'of at least'} {low:g}"] * (low > -INFINITY) + [f"below {high:g}"] * (
+            high < INFINITY
+        )
+        raise ConfigurationError(f"{name}={value!r}: it must be a finite number {' and '.join(bounds)}".rstrip())
     return number
 
 

@@ -19,15 +19,23 @@ from portable_bp.philox import Draw, mask_key
 
 @dataclass(frozen=True)
 class Model:
-    """What is to be differentiated: the layers in order, and the loss behind them."""
+    """What is to be differentiated: the layers in order, and the loss behind them.
+
+    ``dtype`` is that of the numbers which inputs of bytes become; None where they are numbers always.
+    """
 
     layers: Sequence[Layer]
     loss: Loss
     seed: int = 0
+    dtype: str | None = None
+
+    def numbers(self, xp: Namespace, x: Array) -> Array:
+        """Give x as numbers: images stay bytes on the device, and those of a batch alone are made four bytes each."""
+        return x if self.dtype is None or x.dtype != xp.uint8 else xp.astype(x, getattr(xp, self.dtype))
 
     def forward(self, xp: Namespace, params: Tree, x: Array, step: Array | None = None) -> tuple[Array, list[Any]]:
         """Run x through all layers; ``step`` (int64, shape ()) makes stochastic layers draw, None leaves them still."""
-        caches = []
+        x, caches = self.numbers(xp, x), []
         for number, own in enumerate(params):
             x, cache = self.forward_layer(xp, number, own, x, step)
             caches.append(cache)

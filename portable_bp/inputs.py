@@ -111,8 +111,8 @@ def require_finite(backend: Backend, array: Array, name: str) -> Array:
 
 
 def inputs(backend: Backend, x: Any, shape: Shape | None, dtype: str, name: str = "x") -> Array:
-    """Check and move inputs of shape (n, *shape)."""
-    array = move(backend, x, name, dtype)
+    """Check and move inputs of shape (n, *shape); bytes stay bytes, since a step makes numbers of those it needs."""
+    array = move(backend, x, name, "uint8" if _are_bytes(backend, x) else dtype)
     wanted = "(n, …)" if shape is None else "(" + ", ".join(str(n) for n in ("n", *shape)) + ")"
     got = tuple(array.shape)
     if shape is not None and got == shape:
@@ -121,7 +121,13 @@ def inputs(backend: Backend, x: Any, shape: Shape | None, dtype: str, name: str 
         raise ShapeError(f"{name} must have the shape {wanted}; got {got}: {_cure(x, name, got, shape)}")
     if got[0] == 0:
         raise DataError(f"{name} is empty, shape {got}: give at least one example")
-    return require_finite(backend, array, name)
+    return array if array.dtype == backend.xp.uint8 else require_finite(backend, array, name)
+
+
+def _are_bytes(backend: Backend, x: Any) -> bool:
+    if isinstance(x, np.ndarray):
+        return bool(x.dtype == np.uint8)
+    return backend.owns(x) and bool(x.dtype == backend.xp.uint8)
 
 
 def _cure(x: Any, name: str, got: Shape, shape: Shape | None) -> str:

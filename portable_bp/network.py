@@ -98,7 +98,7 @@ class Network:
     def _prepare(self) -> None:
         """Make what follows from architecture and backend: the model in the backend's form, and nothing compiled."""
         lower = self.backend.lower
-        self.model = Model([lower(layer) for layer in self.layers], lower(self.loss), self.seed)
+        self.model = Model([lower(layer) for layer in self.layers], lower(self.loss), self.seed, self.dtype)
         self.preparation = Preparation(self.backend, self.architecture, self.model)
         self._compiled: tuple[Optimizer, Epoch] | None = None
 
@@ -162,7 +162,8 @@ class Network:
     ) -> History:
         """Train for ``epochs`` epochs of mini-batches and return what was measured.
 
-        x (n, …) and y are moved to the device once. ``optimizer`` defaults to SGD(0.01); a further fit with an equal
+        x (n, …) and y are moved to the device once; bytes (uint8) stay bytes there, a quarter of float32, and become
+        numbers batch by batch. ``optimizer`` defaults to SGD(0.01); a further fit with an equal
         one (or none) goes on where the last one stopped, another one starts afresh. ``batch_size`` None takes the
         whole set, "auto" 32 examples or the whole set where that is smaller. ``validation`` (x, y) is measured after
         each epoch, the training set too with ``measure_training``. ``class_weight`` is "balanced", a dict or a list by

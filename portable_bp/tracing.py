@@ -155,7 +155,7 @@ def trace(
     Stochastic layers rest. With an ``optimizer`` its update is made too, from ``state`` or, without one, from a fresh
     one; nothing is changed.
     """
-    xp, x = backend.xp, batch[0]
+    xp, x = backend.xp, model.numbers(backend.xp, batch[0])
     kept: list[dict[str, Any]] = []
     caches = []
     for number, own in enumerate(params):

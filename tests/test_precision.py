@@ -77,6 +77,10 @@ def test_a_network_asks_its_backend_for_tf32_and_says_so():
     assert network(net.backend, precision="full").backend.precision == "full"
 
 
+def test_gradient_checks_of_a_tf32_network_are_of_full_products():
+    assert bp.check_gradients(network(TF32Backend(), precision="tf32"), X, LABELS).ok
+
+
 def test_tf32_is_no_part_of_the_file(tmp_path):
     net = network(TF32Backend(), precision="tf32")
     net.save(tmp_path / "net.safetensors")

@@ -88,9 +88,9 @@ PUBLIC = sorted(  # as text, since a list of 60 strings a line each would hide w
     Constant CosineDecay DataError DecoupledWeightDecay Dense Dropout ELU EarlyStopping ExponentialDecay FileError
     Flatten GELU GradientError HalfMeanSquaredError HalfSquaredError He History Identity Initializer
     InverseTimeDecay JSONLines L2 Layer LeCun LeakyReLU Loss MeanSquaredError Momentum Nesterov Network
-    NonFiniteError Normal Optimizer PortableBPError PrintRows ProgressBar RMSProp ReLU RecordGradients SGD Schedule
-    ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay StochasticLayer Tanh TensorBoard Uniform WandB
-    WarmUp Xavier Zeros check_gradients compare_backends datasets explain fit_together get_backend
+    NonFiniteError Normal Optimizer PortableBPError PrintRows ProgressBar RMSProp ReLU RecordGradients Rescale SGD
+    Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay StochasticLayer Tanh TensorBoard Uniform
+    WandB WarmUp Xavier Zeros check_gradients compare_backends datasets explain fit_together get_backend
     installed_backends load plots sweep testing
     """.split()  # noqa: SIM905
 )

@@ -41,16 +41,21 @@ class Captured:
             self._counter = bench.empty(1, INT64)
             self._order = bench.empty((self._capacity, batch), INT64)
             self._bases = bench.empty(len(self._rows), ADDRESS)
-            calls = [*([] if isinstance(order, int) else self._gathering(batch)), *program.calls, *self._storing()]
+            calls = [
+                *([] if isinstance(order, int) else self._gathering(data, batch)),
+                *program.calls,
+                *self._storing(),
+            ]
             self._enter(dict(leaves_of(state)), data, order)
             self._begin(order, slice(0, 1))
             self._graph = self._capture(calls)
 
-    def _gathering(self, batch: int) -> list[Call]:
+    def _gathering(self, data: Batch, batch: int) -> list[Call]:
         """Calls that gather the batch of the step that the counter names."""
         calls = []
-        for which, out in enumerate(self._rows):
-            gather = self._program.functions[f"gather_{out.dtype.itemsize}"]
+        for which, (array, out) in enumerate(zip(data, self._rows, strict=True)):
+            kind = "" if array.dtype == out.dtype else "bytes_as_"
+            gather = self._program.functions[f"gather_{kind}{out.dtype.itemsize}"]
             sizes = [np.int64(n) for n in (which, batch, numbers(out.shape[1:]))]
             calls.append(launch(gather, out.size, out, self._bases, self._order, self._counter, *sizes))
         return calls

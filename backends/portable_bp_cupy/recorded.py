@@ -12,7 +12,7 @@ from portable_bp.backend import State, Step
 from portable_bp_cupy.namespace import Namespace
 from portable_bp_cupy.outline import Outline, blank
 from portable_bp_numpy.planning import needed
-from portable_bp_numpy.recording import Node, NotRecordable, Recorded
+from portable_bp_numpy.recording import Node, NotRecordable, Recorded, astype
 from portable_bp_numpy.replay import Leaves, leaves_of, rebuilt
 
 Form = tuple[tuple[int, ...], Any]
@@ -21,7 +21,10 @@ Form = tuple[tuple[int, ...], Any]
 
 @dataclass
 class Recording:
-    """``leaves`` become ``results``, by their paths; ``rows`` is the batch; ``nodes`` all that has to be computed."""
+    """``leaves`` become ``results``, by their paths; ``rows`` is the batch; ``nodes`` all that has to be computed.
+
+    Rows of bytes that the step makes numbers of are recorded as these numbers, for gathering can do it on the way.
+    """
 
     leaves: dict[Any, Node]
     rows: list[Node]
@@ -43,7 +46,19 @@ def record(step: Step, state: State, batch: Sequence[Form], xp: Namespace) -> Re
         raise NotRecordable("the state changes its form from one step to the next")
     if not isinstance(loss, Recorded) or loss.node.function is None or loss.node.base is not None:
         raise NotRecordable("the loss is no result of the step's own")
-    return Recording(leaves, rows, results, loss.node, needed(tape.nodes, [*results.values(), loss.node]))
+    nodes = needed(tape.nodes, [*results.values(), loss.node])
+    return Recording(leaves, [_as_numbers(row, nodes) for row in rows], results, loss.node, nodes)
+
+
+def _as_numbers(row: Node, nodes: list[Node]) -> Node:
+    """What is gathered for a row of the batch: itself, or for bytes the numbers that the step makes of them first."""
+    readers = [node for node in nodes if row in node.inputs]
+    if row.dtype != np.uint8 or len(readers) != 1 or readers[0].function is not astype or readers[0].dtype.kind != "f":
+        return row
+    (made,) = readers
+    nodes.remove(made)
+    made.function, made.args, made.inputs = None, (), []
+    return made
 
 
 def _form(array: Any) -> Form:

@@ -21,6 +21,7 @@ LAYERS: dict[str, tuple[Layer, Shape]] = {
     "Softplus": (layers.Softplus(), (6,)),
     "Softmax": (layers.Softmax(), (6,)),
     "Flatten": (layers.Flatten(axes=2), (2, 3)),
+    "Rescale": (layers.Rescale(0.5, -1), (6,)),
     "Dropout": (layers.Dropout(0.3), (6,)),
 }
 """A layer and the shape of one of its inputs, by name."""

@@ -192,6 +192,7 @@ def in_float64(net: Network) -> Network:
         net.loss,
         backend=net.backend,
         dtype="float64",
+        precision="full",
         seed=net.seed,
         input_shape=net.architecture.input_shape,
         params=[{name: net.backend.to_numpy(array) for name, array in layer.items()} for layer in net.params],
@@ -201,9 +202,10 @@ def in_float64(net: Network) -> Network:
 def _check(net: Network, batch: Batch, rtol: float, atol: float, seed: int, elements: int | None) -> Report:
     backend, xp = net.backend, net.backend.xp
     step = xp.zeros((), dtype=xp.int64)
-    y, _ = net.model.forward(xp, net.params, batch[0], step)
+    x = net.model.numbers(xp, batch[0])
+    y, _ = net.model.forward(xp, net.params, x, step)
     upstream = np.random.Generator(np.random.Philox(key=seed)).standard_normal(tuple(y.shape))
-    point = {name: backend.to_numpy(array) for name, array in {**named(net.params), INPUT: batch[0]}.items()}
+    point = {name: backend.to_numpy(array) for name, array in {**named(net.params), INPUT: x}.items()}
     objective = Objective(backend, net.model, upstream, batch[1:], step)
     _say_how_long(objective, point, elements)
     found = compare_with_differences(objective, point, rtol, atol, seed, elements)

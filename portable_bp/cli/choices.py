@@ -13,6 +13,8 @@ ARITHMETICS = ("native", "reproducible")
 
 PRECISION = f"Of float32 products: {' or '.join(PRECISIONS)}; TF32 rounds factors to 11 bits, faster on recent GPUs."
 """Help of --precision."""
+BYTES = "Whether the network takes images as bytes from 0 to 255, or from 0 to 1. [default: 0 to 1]"
+"""Help of --bytes."""
 
 
 def choose(option: str, value: str, table: Mapping[str, T]) -> T:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 import portable_bp as bp
-from portable_bp.cli.choices import PRECISION, choose
+from portable_bp.cli import tasks
+from portable_bp.cli.choices import BYTES, PRECISION, choose
 from portable_bp.cli.folder import configuration_of, model_file
 from portable_bp.cli.printing import as_json
 from portable_bp.cli.tasks import TASKS, load, targets
@@ -27,6 +28,7 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Folder with the four IDX files of an image set. [default: the run's]")
     ] = None,
+    as_bytes: Annotated[bool | None, typer.Option("--bytes/--no-bytes", help=BYTES)] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Measure a saved network on a dataset: loss and accuracy."""
@@ -34,7 +36,8 @@ def evaluate(
     choose("dataset", dataset, TASKS)
     file = model_file(model)
     net = bp.load(file, backend=backend, precision=precision)
-    loaded = load(dataset, data or data_of(file, dataset))
+    given_bytes = TASKS[dataset].has_files and tasks.as_bytes(net, as_bytes)
+    loaded = load(dataset, data or data_of(file, dataset), as_bytes=given_bytes)
     name = part or loaded.reported
     x, y = loaded.part(name, dataset)
     measured = net.evaluate(x, targets(y, net.loss, loaded.n_classes))

@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import typer
 
 import portable_bp as bp
-from portable_bp.cli.choices import PRECISION
+from portable_bp.cli import tasks
+from portable_bp.cli.choices import BYTES, PRECISION
 from portable_bp.cli.folder import model_file
 from portable_bp.cli.printing import as_json, print_table
 from portable_bp.errors import DataError, FileError
@@ -34,6 +35,7 @@ def predict(
     backend: Annotated[str, typer.Option(help="Such as numpy, cupy, cupy:1, torch:cuda:0, jax.")] = "numpy",
     precision: Annotated[str, typer.Option(help=PRECISION)] = "full",
     output: Annotated[Path | None, typer.Option(help="Write all rows to this CSV file.")] = None,
+    as_bytes: Annotated[bool | None, typer.Option("--bytes/--no-bytes", help=BYTES)] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Classify the examples in a file.
@@ -42,7 +44,7 @@ def predict(
     """
     model = model_file(model)
     net = bp.load(model, backend=backend, precision=precision)
-    rows = classify(net, examples(net, file))
+    rows = classify(net, examples(net, file, as_bytes))
     if output is not None:
         write_csv(output, rows)
     if json:
@@ -63,10 +65,10 @@ def classify(net: bp.Network, x: Any) -> list[Prediction]:
     return [(row, int(k), float(p)) for row, (k, p) in enumerate(zip(classes, confidences, strict=True))]
 
 
-def examples(net: bp.Network, file: Path) -> Any:
-    """Read a file's examples in the shape that the network takes; images of bytes are scaled to 0 to 1."""
+def examples(net: bp.Network, file: Path, as_bytes: bool | None = None) -> Any:
+    """Read a file's examples in the shape that the network takes; images of bytes are scaled to 0 to 1, or left."""
     x = READERS.get(file.suffix.lower(), read_idx)(file)
-    if x.dtype == "uint8":
+    if x.dtype == "uint8" and not tasks.as_bytes(net, as_bytes):
         x = x.astype("float32") / WHITE
     flat = net.architecture.input_shape is not None and len(net.architecture.input_shape) == 1
     return x.reshape(len(x), -1) if flat and x.ndim > 2 else x

@@ -38,7 +38,8 @@ class Data:
 class Task:
     """How a dataset is loaded, and the options of `train` that suit it with Adam."""
 
-    load: Callable[[Path | None], Data]
+    load: Callable[[Path | None, bool], Data]
+    """From a folder of files, where it has any; its images as bytes or as numbers from 0 to 1."""
     loss: str
     hidden: tuple[int, ...]
     rate: float
@@ -59,39 +60,50 @@ def _all_for_training(split: Split, n_classes: int) -> Data:
 
 TASKS = {
     "mnist": Task(
-        lambda folder: _with_test(bp.datasets.mnist(folder)),
+        lambda folder, as_bytes: _with_test(bp.datasets.mnist(folder, as_bytes=as_bytes)),
         "softmax-cross-entropy", hidden=(128,), rate=1e-3, epochs=12, batch_size=128, has_files=True,
     ),
     "fashion-mnist": Task(
-        lambda folder: _with_test(bp.datasets.fashion_mnist(folder)),
+        lambda folder, as_bytes: _with_test(bp.datasets.fashion_mnist(folder, as_bytes=as_bytes)),
         "softmax-cross-entropy", hidden=(128,), rate=1e-3, epochs=12, batch_size=128, has_files=True,
     ),
     "iris": Task(
-        lambda _: _with_test(bp.datasets.iris()),
+        lambda *_: _with_test(bp.datasets.iris()),
         "softmax-cross-entropy", hidden=(8,), rate=0.02, epochs=300,
     ),
     "linear": Task(
-        lambda _: _all_for_training(bp.datasets.linear(), 2),
+        lambda *_: _all_for_training(bp.datasets.linear(), 2),
         "binary-cross-entropy", hidden=(8, 8), rate=0.02, epochs=500,
     ),
     "xor": Task(
-        lambda _: _all_for_training(bp.datasets.xor(), 2),
+        lambda *_: _all_for_training(bp.datasets.xor(), 2),
         "binary-cross-entropy", hidden=(8, 8), rate=0.05, epochs=500,
     ),
     "one-hot": Task(
-        lambda _: _all_for_training(bp.datasets.one_hot(), 8),
+        lambda *_: _all_for_training(bp.datasets.one_hot(), 8),
         "binary-cross-entropy", hidden=(3,), rate=0.02, epochs=1000,
     ),
 }  # fmt: skip
 
 
-def load(dataset: str, folder: Path | None) -> Data:
-    """Load a dataset, the image sets from ``folder`` where it is given."""
+def load(dataset: str, folder: Path | None, *, as_bytes: bool = False) -> Data:
+    """Load a dataset, the image sets from ``folder`` where it is given, and ``as_bytes`` where that is asked for."""
     task = choose("dataset", dataset, TASKS)
     if folder is not None and not task.has_files:
         named = ", ".join(name for name, other in TASKS.items() if other.has_files)
         raise ConfigurationError(f"--data {str(folder)!r} is for {named}: leave it out with {dataset}")
-    return task.load(folder)
+    return task.load(folder, as_bytes)
+
+
+def as_bytes(net: bp.Network, given: bool | None) -> bool:
+    """Whether images are to be given to a network as bytes; refuses to guess where it rescales them itself."""
+    rescale = next((layer for layer in net.layers if isinstance(layer, bp.Rescale)), None)
+    if given is None and rescale is not None:
+        raise ConfigurationError(
+            f"the network has a {rescale}, so its images may be bytes or numbers: say --bytes where they were bytes "
+            "from 0 to 255 in its training, --no-bytes where they were numbers from 0 to 1"
+        )
+    return bool(given)
 
 
 def targets(y: Any, loss: bp.Loss, n_classes: int) -> Any:

@@ -10,10 +10,10 @@ import numpy.typing as npt
 class Split(NamedTuple):
     """Inputs and targets of the same examples, row by row.
 
-    x: (n, ...) floats. y: (n,) int64 class numbers, or (n, n_out) float64 targets.
+    x: (n, ...) floats, or bytes where they were asked for. y: (n,) int64 class numbers, or (n, n_out) float64 targets.
     """
 
-    x: npt.NDArray[np.floating[Any]]
+    x: npt.NDArray[np.floating[Any] | np.uint8]
     y: npt.NDArray[Any]
 
 

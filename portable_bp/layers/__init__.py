@@ -8,6 +8,7 @@ from portable_bp.layers.gelu import GELU
 from portable_bp.layers.identity import Identity
 from portable_bp.layers.layer import Layer, StochasticLayer
 from portable_bp.layers.relu import LeakyReLU, ReLU
+from portable_bp.layers.rescale import Rescale
 from portable_bp.layers.sigmoid import Sigmoid
 from portable_bp.layers.softmax import Softmax
 from portable_bp.layers.softplus import Softplus
@@ -23,6 +24,7 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "ReLU",
+    "Rescale",
     "Sigmoid",
     "Softmax",
     "Softplus",

@@ -34,7 +34,7 @@ class Footprint:
     @classmethod
     def of(cls, run: Run, state: State, shapes: list[Shape | None]) -> Footprint:
         """For a network's state, and the shapes of one input of each layer and of the output."""
-        itemsize = 8 if run.data[0].dtype == run.backend.xp.float64 else 4
+        itemsize = 8 if run.model.dtype == "float64" else 4
         widths = [prod(shape) for shape in shapes if shape is not None]
         numbers = sum(prod(array.shape) for array in _leaves([state["params"], state["optimizer"]]))
         rows = max((data[0].shape[0] for data in run.measured.values()), default=0)

@@ -11,6 +11,7 @@ from portable_bp.backpropagation import Model, training_step
 from portable_bp.layers.dense import Dense
 from portable_bp.layers.flatten import Flatten
 from portable_bp.layers.layer import Layer
+from portable_bp.layers.rescale import Rescale
 from portable_bp.numbers import Numbers
 from portable_bp.optimizers.optimizer import Optimizer
 from portable_bp.philox import Draw
@@ -42,12 +43,12 @@ def members_of(model: Model, shapes: list[Shape | None]) -> Members:
     for layer, shape in zip(model.layers, shapes, strict=False):
         flattens_all = isinstance(layer, Flatten) and layer.axes is None and shape is not None
         layers.append(Flatten(len(shape or ())) if flattens_all else layer)
-    return Members(layers, model.loss)
+    return Members(layers, model.loss, dtype=model.dtype)
 
 
 def takes_shared_input(model: Model) -> bool:
-    """Whether x (batch, …) without a leading axis will do: where a Dense comes first, or behind Flatten."""
-    first = next((layer for layer in model.layers if not isinstance(layer, Flatten)), None)
+    """Whether x (batch, …) without a leading axis will do: where a Dense comes first, or behind these."""
+    first = next((layer for layer in model.layers if not isinstance(layer, (Flatten, Rescale))), None)
     return isinstance(first, Dense)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import portable_bp as bp
-from portable_bp.cli.tasks import TASKS
+from portable_bp.cli.tasks import TASKS, Data
 
 
 def test_loss_and_accuracy_are_the_networks_own(run, xor_model):
@@ -40,7 +40,7 @@ def asked(run, xor_model, tmp_path, monkeypatch):
         written = configuration if isinstance(configuration, str) else json.dumps(configuration)
         (tmp_path / "configuration.json").write_text(written)
         folders = []
-        task = replace(TASKS["xor"], load=lambda folder: folders.append(folder) or TASKS["linear"].load(None))
+        task = replace(TASKS["xor"], load=lambda folder, _: folders.append(folder) or TASKS["linear"].load(None, False))
         monkeypatch.setitem(TASKS, "xor", replace(task, has_files=True))
         (tmp_path / "there").mkdir(exist_ok=True)
         assert run("evaluate", ".", "xor", *options).status == 0
@@ -81,3 +81,17 @@ REFUSED = {
 @pytest.mark.parametrize(("arguments", "said"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_can_not_be_measured_is_refused_in_one_line(refused, xor_model, arguments, said):
     assert said in refused("evaluate", *(argument.replace("{model}", str(xor_model)) for argument in arguments))
+
+
+def test_a_network_that_rescales_is_given_bytes_or_numbers_as_asked(run, refused, tmp_path, monkeypatch):
+    small = bp.datasets.mnist(Path(bp.__file__).parents[1] / "examples/data/mnist", as_bytes=True).test
+    parts = {True: small, False: type(small)(small.x / 255, small.y)}
+    monkeypatch.setitem(
+        TASKS, "mnist", replace(TASKS["mnist"], load=lambda _, as_bytes: Data({"test": parts[as_bytes]}, 10))
+    )
+    net = bp.Network([bp.Rescale(1 / 255), bp.Dense(784, 10)], bp.SoftmaxCrossEntropy())
+    net.save(tmp_path / "m.safetensors")
+    assert "--no-bytes where they were numbers" in refused("evaluate", "m.safetensors", "mnist")
+    for option in ("--bytes", "--no-bytes"):
+        report = json.loads(run("evaluate", "m.safetensors", "mnist", option, "--json").stdout)
+        assert report["loss"] == pytest.approx(net.evaluate(*parts[option == "--bytes"])["loss"])

@@ -51,6 +51,17 @@ def test_the_folder_of_a_run_stands_for_its_network(run, tmp_path, xor_model):
     assert outcome == run("predict", xor_model, "x.npy", "--json")
 
 
+def test_a_network_that_rescales_is_given_bytes_or_numbers_as_asked(run, refused, tmp_path):
+    net = bp.Network([bp.Rescale(1 / 255), bp.Dense(6, 3)], bp.SoftmaxCrossEntropy())
+    net.save(tmp_path / "m.safetensors")
+    images = np.random.default_rng(0).integers(0, 256, (5, 6), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    assert "say --bytes where they were bytes from 0 to 255" in refused("predict", "m.safetensors", "x.npy")
+    for option, x in (("--bytes", images), ("--no-bytes", images / 255)):
+        found = json.loads(run("predict", "m.safetensors", "x.npy", option, "--json").stdout)["predictions"]
+        assert [row["confidence"] for row in found] == pytest.approx(net.predict(x).max(axis=1).tolist())
+
+
 def test_images_of_bytes_are_flattened_and_scaled_as_for_training(run, tmp_path):
     net = bp.Network([bp.Dense(6, 3)], bp.SoftmaxCrossEntropy())
     net.save(tmp_path / "m.safetensors")

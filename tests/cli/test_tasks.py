@@ -30,6 +30,6 @@ def test_targets_become_what_the_loss_wants(loss, given, expected):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_number_of_classes_is_the_datas(name):
-    data = TASKS[name].load(None)
+    data = TASKS[name].load(None, False)
     labels = targets(data.parts["train"].y, bp.SoftmaxCrossEntropy(), data.n_classes)
     assert set(labels.tolist()) == set(range(data.n_classes))

@@ -201,7 +201,7 @@ def test_runs_of_the_same_second_get_folders_of_their_own(run, tmp_path, monkeyp
 def test_patience_stops_at_the_validation_sets_minimum_and_keeps_it(run, monkeypatch):
     x, y = bp.datasets.xor()
     misleading = Data({"train": bp.datasets.Split(x, y), "validation": bp.datasets.Split(x, 1 - y)}, 2)
-    monkeypatch.setitem(TASKS, "xor", replace(TASKS["xor"], load=lambda _: misleading))
+    monkeypatch.setitem(TASKS, "xor", replace(TASKS["xor"], load=lambda *_: misleading))
     report = json.loads(run("train", "xor", "--patience", "3", "--epochs", "400", "--output", "o", "--json").stdout)
     with open("o/history.csv", newline="") as file:
         losses = [float(row["validation_loss"]) for row in csv.DictReader(file)]

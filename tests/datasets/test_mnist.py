@@ -156,3 +156,14 @@ def test_without_a_folder_the_cache_is_read(mnist_folder, tmp_path, monkeypatch)
     monkeypatch.setenv("PORTABLE_BP_CACHE", str(tmp_path))
     mnist_folder.rename(tmp_path / "mnist")
     assert mnist().test.x.shape == (10_000, 784)
+
+
+@pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS.keys())
+def test_bytes_are_the_files_own_and_a_quarter_of_the_numbers(load, mnist_folder):
+    numbers, own = load(mnist_folder), load(mnist_folder, as_bytes=True)
+    for part in ("train", "validation", "test"):
+        x, expected = getattr(own, part).x, getattr(numbers, part).x
+        assert x.dtype == np.uint8
+        assert 4 * x.nbytes == expected.nbytes
+        assert np.array_equal(np.divide(x, 255, dtype=np.float32), expected)
+        assert np.array_equal(getattr(own, part).y, getattr(numbers, part).y)

@@ -19,6 +19,8 @@ VALUES = {
     "Softplus": (bp.Softplus(), lambda x: max(x, 0) + math.log1p(math.exp(-abs(x)))),
     "GELU": (bp.GELU(), lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
     "Identity": (bp.Identity(), lambda x: x),
+    "Rescale": (bp.Rescale(-0.7, 0.3), lambda x: -0.7 * x + 0.3),
+    "Rescale without offset": (bp.Rescale(1 / 255), lambda x: 1 / 255 * x),
 }
 EXTREMES = [-1e30, -800.0, 0.0, 800.0, 1e30]
 
