@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from functools import cache, partial
@@ -12,6 +12,7 @@ from itertools import repeat
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar, final
 
+from portable_bp.arguments import INFINITY
 from portable_bp.arrays import Array, HostArray, Namespace
 from portable_bp.errors import BackendError, ConfigurationError
 
@@ -22,6 +23,7 @@ Batch = tuple[Array, ...]
 Step = Callable[[State, Batch], tuple[State, Array]]
 Order: TypeAlias = "Array | int"
 Epoch = Callable[[State, Batch, Sequence[Order]], tuple[State, Array]]
+Feed: TypeAlias = Generator[Batch, None, None]
 T = TypeVar("T")
 
 
@@ -119,6 +121,19 @@ class Backend(ABC):
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, precision=precision)
         return other
+
+    def room(self) -> float:
+        """Bytes of data that may lie on the device now; what takes more stays on the host. By default no limit."""
+        return INFINITY
+
+    def feed(self, data: tuple[HostArray, ...], rows: Sequence[HostArray]) -> Feed:
+        """For each array of row numbers (int64, one axis) give these rows of all of ``data``, on the device.
+
+        ``data`` are NumPy arrays, moved as they are asked for. What is given may be written over when more is asked
+        for, after the work that the device has been given until then; so a library can move rows ahead.
+        """
+        for some in rows:
+            yield tuple(self.asarray(array.take(some, axis=0)) for array in data)
 
     @classmethod
     def devices(cls) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import array_api_compat
@@ -34,6 +35,19 @@ def move(backend: Backend, value: Any, name: str, dtype: str, *, copy: bool = Fa
     with np.errstate(over="ignore"):  # what float32 can't hold becomes infinite, and is refused by name
         host = _host(value, name).astype(dtype, order="C", copy=False)  # batches are gathered row by row
     return host if backend.owns(host) and not copy else backend.asarray(host)
+
+
+def exceed(backend: Backend, given: Sequence[Any], dtype: str) -> bool:
+    """Whether what was given is to stay on the host: NumPy arrays that take more than the device has room for.
+
+    Where one of them lies on a device already, all are to be there.
+    """
+    hosted = [value for value in given if isinstance(value, np.ndarray)]
+    if any(array_api_compat.is_array_api_obj(x) and not isinstance(x, (np.ndarray, np.generic)) for x in given):
+        return False
+    return (
+        sum(x.size * np.dtype(np.uint8 if _are_bytes(backend, x) else dtype).itemsize for x in hosted) > backend.room()
+    )
 
 
 def _on_device(backend: Backend, value: Any, name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from portable_bp import inputs
 from portable_bp.architecture import Architecture
 from portable_bp.arguments import require_fields, whole_number
-from portable_bp.arrays import Array, HostArray, Shape
+from portable_bp.arrays import Array, HostArray, Namespace, Shape
 from portable_bp.backend import Backend, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.callbacks import Callback, ProgressBar, checked, only_read_rows
@@ -26,8 +26,9 @@ from portable_bp.params import LayerParams, mapped
 from portable_bp.precision import with_precision
 from portable_bp.preparation import Preparation
 from portable_bp.reproducible import with_arithmetic
+from portable_bp.streaming import host
 from portable_bp.tracing import Trace, trace
-from portable_bp.training import Run, measure
+from portable_bp.training import Run, measure, parts
 
 
 class Network:
@@ -163,7 +164,8 @@ class Network:
         """Train for ``epochs`` epochs of mini-batches and return what was measured.
 
         x (n, …) and y are moved to the device once; bytes (uint8) stay bytes there, a quarter of float32, and become
-        numbers batch by batch. ``optimizer`` defaults to SGD(0.01); a further fit with an equal
+        numbers batch by batch. What is too large for the device stays on the host and is moved ahead of the steps, with
+        the same result. ``optimizer`` defaults to SGD(0.01); a further fit with an equal
         one (or none) goes on where the last one stopped, another one starts afresh. ``batch_size`` None takes the
         whole set, "auto" 32 examples or the whole set where that is smaller. ``validation`` (x, y) is measured after
         each epoch, the training set too with ``measure_training``. ``class_weight`` is "balanced", a dict or a list by
@@ -197,7 +199,7 @@ class Network:
                 callback.on_fit_begin(self, epochs)
             at_once = run.at_once(self._state["params"]) if only_read_rows(callbacks) else 1
             numbers = range(self.epoch + 1, self.epoch + 1 + epochs)
-            for state, columns in run.epochs(epoch, self._state, numbers, at_once):
+            for state, columns in run.epochs(run.reaching(epoch), self._state, numbers, at_once):
                 self._state, self.epoch = state, int(columns["epoch"][-1])
                 history.extend(columns)
                 shown = Rows(columns) if callbacks else ()
@@ -242,19 +244,28 @@ class Network:
 
     def predict(self, x: Any) -> HostArray:
         """Outputs as NumPy array (n, n_out): probabilities behind a cross-entropy, the plain outputs otherwise."""
-        with self.backend.activate():
-            return self.backend.to_numpy(self.loss.output(self.backend.xp, self.forward(x)))
+        return self._outputs(x, self.loss.output)
 
     def classify(self, x: Any) -> HostArray:
         """Class numbers (n,), NumPy int64: the largest output, or whether a single output is above its threshold."""
-        with self.backend.activate():
-            return self.backend.to_numpy(self.loss.classify(self.backend.xp, self.forward(x)))
+        return self._outputs(x, self.loss.classify)
+
+    def _outputs(self, x: Any, what: Callable[[Namespace, Array], Array]) -> HostArray:
+        """What the loss makes of the outputs for x, computed in parts."""
+        xp, params, backend = self.backend.xp, self._state["params"], self.backend
+        with backend.activate():
+            data = (self.preparation.placed(x).inputs(x),)
+            found = [
+                backend.to_numpy(what(xp, self.model.forward(xp, params, rows)[0])) for (rows,) in parts(backend, data)
+            ]
+        return found[0] if len(found) == 1 else host().xp.concat(found)
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Loss per example, and the accuracy where the targets are classes."""
         with self.backend.activate():
-            data = self.preparation.batch(x, y)
-            accuracy = self.preparation.has_classes(data[1])
+            place = self.preparation.placed(x, y)
+            data = place.batch(x, y)
+            accuracy = place.has_classes(data[1])
             values = measure(self.backend, self.model, self._state["params"], data, accuracy=accuracy)
             totals = self.backend.to_numpy(self.backend.xp.concat(values))
         means = [float(total) / data[0].shape[0] for total in totals]

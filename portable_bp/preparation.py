@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from portable_bp import inputs
@@ -10,6 +10,7 @@ from portable_bp.architecture import Architecture
 from portable_bp.arrays import Array
 from portable_bp.backend import Backend, Batch
 from portable_bp.backpropagation import Model
+from portable_bp.streaming import host
 from portable_bp.training import Batches, Run
 from portable_bp.weights import weights
 
@@ -21,6 +22,10 @@ class Preparation:
     backend: Backend
     architecture: Architecture
     model: Model
+
+    def placed(self, *given: Any) -> Preparation:
+        """Itself; or, where these arrays are more than the device has room for, one that leaves them on the host."""
+        return replace(self, backend=host()) if inputs.exceed(self.backend, given, self.architecture.dtype) else self
 
     def inputs(self, x: Any, which: str = "") -> Array:
         """Check x (n, …) and move it to the device; ``which`` names it in errors."""
@@ -44,20 +49,23 @@ class Preparation:
         weight: tuple[Any, Any],
     ) -> Run:
         """Check and move what `fit` is given; ``batches``: size and shuffle; ``weight``: of samples and of classes."""
-        data, own = self.batch(x, y), self.architecture
+        place, own = self.placed(x, y, weight[0]), self.architecture
+        data = place.batch(x, y)
         out = own.shapes(tuple(data[0].shape[1:]))[-1]
-        weighted = weights(self.backend, *weight, data[1], own.loss, out, own.dtype)
-        measured = self._measured(data if measure_training else None, validation)
+        weighted = weights(place.backend, *weight, data[1], own.loss, out, own.dtype)
         cut = Batches.of(data[0].shape[0], *batches)
-        accuracy = all(self.has_classes(part[1]) for part in measured.values())
+        measured = {"training": (place, data)} if measure_training else {}
+        if validation is not None:
+            pair = inputs.pair(validation)
+            its = self.placed(*pair)
+            measured["validation"] = its, its.batch(*pair, "validation ")
+        accuracy = all(where.has_classes(part[1]) for where, part in measured.values())
         trained = data if weighted is None else (*data, weighted)
-        return Run(self.backend, self.model, trained, cut, measured, accuracy)
-
-    def _measured(self, training: Batch | None, validation: tuple[Any, Any] | None) -> dict[str, Batch]:
-        measured = {} if training is None else {"training": training}
-        if validation is None:
-            return measured
-        return {**measured, "validation": self.batch(*inputs.pair(validation), "validation ")}
+        on_host = place is not self and cut.size < cut.n
+        if place is not self and not on_host:  # each step reads all of it
+            trained = tuple(map(self.backend.asarray, trained))
+        sets = {name: part for name, (_, part) in measured.items()}
+        return Run(self.backend, self.model, trained, cut, sets, accuracy, on_host)
 
     def has_classes(self, target: Array) -> bool:
         """Whether the targets are class numbers, rows with one 1 and else 0, or a single column of 0 and 1."""

@@ -15,6 +15,7 @@ from portable_bp.backpropagation import Model
 from portable_bp.errors import NonFiniteError
 from portable_bp.history import Columns
 from portable_bp.optimizers.optimizer import Tree
+from portable_bp.streaming import host, streamed
 from portable_bp.streams import Stream
 
 STEPS_AT_ONCE, NUMBERS_AT_ONCE, PRODUCTS_AT_ONCE = 2**13, 2**22, 2**27
@@ -68,15 +69,23 @@ class Batches:
         return [*parts, xp.reshape(order[cut:], (1, -1))] if cut < self.n else parts
 
 
+def parts(backend: Backend, data: Batch) -> Iterator[Batch]:
+    """The rows of data in parts, on the device; what lies on the host is moved part by part."""
+    n = data[0].shape[0]
+    cuts = [(start, min(start + EVALUATED_AT_ONCE, n)) for start in range(0, n, EVALUATED_AT_ONCE)]
+    if backend.owns(data[0]):
+        return (tuple(array[start:stop, ...] for array in data) for start, stop in cuts)
+    return backend.feed(data, [host().xp.arange(start, stop) for start, stop in cuts])
+
+
 def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accuracy: bool) -> list[Array]:
     """Sum of the examples' losses, and number of correct classes if asked for: arrays of shape (1,) on the device.
 
     For a population of K networks they have the shape (K,).
     """
-    xp, n = backend.xp, data[0].shape[0]
+    xp = backend.xp
     loss, correct = [], []
-    for start in range(0, n, EVALUATED_AT_ONCE):
-        part = tuple(array[start : min(start + EVALUATED_AT_ONCE, n), ...] for array in data)
+    for part in parts(backend, data):
         y, _ = model.forward(xp, params, part[0])
         value, _ = model.loss.forward(xp, y, *part[1:])
         loss.append(value * (part[0].shape[0] if model.loss.averages else 1))
@@ -87,7 +96,7 @@ def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accura
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that one call of `fit` needs, checked and on the device."""
+    """Everything that one call of `fit` needs, checked, and on the device unless that has no room for it."""
 
     backend: Backend
     model: Model
@@ -96,6 +105,16 @@ class Run:
     measured: dict[str, Batch]
     """Sets to measure after each epoch, by the first word of their columns."""
     accuracy: bool
+    on_host: bool = False
+    """Whether the data that is trained on stays on the host."""
+
+    def orders(self, seed: int, epoch: int) -> list[Order]:
+        """Row numbers of an epoch's batches, where the data lie."""
+        return self.batches.orders(host() if self.on_host else self.backend, seed, epoch)
+
+    def reaching(self, epoch: Epoch) -> Epoch:
+        """The compiled epoch in a form that takes the data from where they lie."""
+        return streamed(self.backend, epoch) if self.on_host else epoch
 
     def at_once(self, params: Tree) -> int:
         """Number of epochs that may run in one call of the compiled epoch: many, where each is one small step.
@@ -111,14 +130,16 @@ class Run:
     def epochs(self, epoch: Epoch, state: State, numbers: range, at_once: int = 1) -> Iterator[tuple[State, Columns]]:
         """Train the epochs of these ``numbers``; after ``at_once`` of them yield the state and their columns.
 
+        ``epoch`` takes the data from where they lie, as `reaching` makes it.
+
         Raises NonFiniteError where a batch's loss was not finite; the state yielded last is then the last good one.
         """
-        orders = self.batches.orders(self.backend, self.model.seed, numbers.start)
+        orders = self.orders(self.model.seed, numbers.start)
         for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
             started = perf_counter()
             after, losses = epoch(state, self.data, [len(some)] if len(some) > 1 else orders)
             if self.batches.shuffle and some.stop < numbers.stop:  # drawn while the device still computes
-                orders = self.batches.orders(self.backend, self.model.seed, some.stop)
+                orders = self.orders(self.model.seed, some.stop)
             try:
                 columns = self._read(some, after["params"], losses)
             except NonFiniteError:

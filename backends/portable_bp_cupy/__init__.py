@@ -1,11 +1,11 @@
 """CuPy on a CUDA GPU."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from portable_bp.backend import Backend, Epoch, Step
+from portable_bp.backend import Backend, Epoch, Feed, Step
 from portable_bp.errors import BackendError
 from portable_bp.precision import precisions_of
 from portable_bp_cupy.namespace import Namespace
@@ -13,6 +13,8 @@ from portable_bp_cupy.products import multiplying
 
 __all__ = ["CupyBackend"]
 
+SHARE = 0.5
+"""Of the free memory that data may take: the rest is for evaluations, states and the parameters of other networks."""
 INSTALL = "pip install 'portable-bp[cuda13]' (or [cuda12] for a CUDA 12 driver); never two CuPy wheels at once"
 
 
@@ -82,6 +84,16 @@ class CupyBackend(Backend):
     def synchronize(self) -> None:
         with self._gpu:
             self._cupy.cuda.get_current_stream().synchronize()
+
+    def room(self) -> float:
+        with self._gpu:
+            free, _ = self._cupy.cuda.runtime.memGetInfo()
+            return SHARE * float(free + self._cupy.get_default_memory_pool().free_bytes())
+
+    def feed(self, data: tuple[Any, ...], rows: Sequence[Any]) -> Feed:
+        from portable_bp_cupy.feeding import fed
+
+        return fed(self._cupy, self._gpu, data, rows)
 
     @contextmanager
     def activate(self) -> Iterator[None]:

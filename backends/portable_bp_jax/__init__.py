@@ -71,6 +71,12 @@ class JaxBackend(Backend):
     def synchronize(self) -> None:
         self._jax.block_until_ready(self._jax.device_put(0.0, self._device) + 0.0)
 
+    def room(self) -> float:
+        known = self._device.memory_stats() or {}  # none on the CPU
+        if not {"bytes_limit", "bytes_in_use"} <= set(known):
+            return super().room()
+        return 0.5 * (known["bytes_limit"] - known["bytes_in_use"])  # type: ignore[no-any-return]
+
     @contextmanager
     def activate(self) -> Iterator[None]:
         # On recent GPUs XLA would multiply float32 in TF32 unless it is told otherwise.

@@ -74,6 +74,13 @@ class TorchBackend(Backend):
         if self._device.type == "cuda":
             self._torch.cuda.synchronize(self._device)
 
+    def room(self) -> float:
+        if self._device.type != "cuda":
+            return super().room()
+        cuda = self._torch.cuda
+        cached = cuda.memory_reserved(self._device) - cuda.memory_allocated(self._device)
+        return 0.5 * (cuda.mem_get_info(self._device)[0] + cached)  # type: ignore[no-any-return]
+
     @contextmanager
     def activate(self) -> Iterator[None]:
         with self._torch.no_grad(), multiplying(self._torch, self.precision):

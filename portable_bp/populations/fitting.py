@@ -60,7 +60,7 @@ def fit_together(
         rule = first.backend.lower(members[0].optimizer)
         step = population_step(first.backend.xp, model, rule, own_batches=run.batches.differ)
         footprint = Footprint.of(run, members[0].state, shapes)
-        training = Training(run, model, first.backend.compile(step), footprint.evaluated(limit))
+        training = Training(run, model, run.reaching(first.backend.compile(step)), footprint.evaluated(limit))
         training.train(groups_of(run, members, numbers, footprint.trained(limit)))
     for network, member in zip(listed, members, strict=True):
         network.take_over(member.state, member.optimizer, member.history)

@@ -14,6 +14,7 @@ from portable_bp.history import History
 from portable_bp.optimizers.optimizer import Optimizer, Tree
 from portable_bp.populations.stacking import chosen, member_of
 from portable_bp.populations.step import CORE
+from portable_bp.streaming import host
 from portable_bp.training import Run, measure
 
 SHORTER = 16
@@ -114,18 +115,18 @@ class Training:
 
     def _orders(self, group: Group, count: int) -> list[Order]:
         """Row numbers of the epoch's batches; where each member has its own order, one member's after the other's."""
-        batches, backend = self.run.batches, self.run.backend
+        batches, xp = self.run.batches, (host() if self.run.on_host else self.run.backend).xp
         if batches.size == batches.n:
             return [count]
         active = group.active
         if not batches.shuffle:
-            return batches.orders(backend, 0, 0)
+            return self.run.orders(0, 0)
         someone = next(iter(active.values()))  # whose order those who have left may share
         orders = [
-            batches.orders(backend, one.seed, one.epoch + group.done + 1)
+            self.run.orders(one.seed, one.epoch + group.done + 1)
             for one in (member or someone for member in group.members)
         ]
-        return [backend.xp.concat(list(parts), axis=1) for parts in zip(*orders, strict=True)]
+        return [xp.concat(list(parts), axis=1) for parts in zip(*orders, strict=True)]
 
     def _read(self, params: Tree, losses: Array) -> list[list[float]]:
         """Everything measured, a list a member, read from the device in one transfer."""

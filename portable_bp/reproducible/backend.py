@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
 from portable_bp.arrays import Array, HostArray
-from portable_bp.backend import Backend, Batch, Epoch, State, Step
+from portable_bp.backend import Backend, Batch, Epoch, Feed, State, Step
 from portable_bp.errors import ConfigurationError
 from portable_bp.reproducible.namespace import ReproducibleNamespace
 from portable_bp.reproducible.powers import without_faded
@@ -57,6 +57,12 @@ class ReproducibleBackend(Backend):
             return _without_faded(partial(clear, xp), xp.float32, state), loss
 
         return self.inner.compile(settled_step, as_written=True)
+
+    def room(self) -> float:
+        return self.inner.room()
+
+    def feed(self, data: tuple[HostArray, ...], rows: Sequence[HostArray]) -> Feed:
+        return self.inner.feed(data, rows)
 
     def at_precision(self, precision: str) -> Backend:
         _require_full(precision)

@@ -8,7 +8,7 @@ import ctypes
 from contextlib import contextmanager
 from itertools import count
 from types import ModuleType, SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import array_api_compat.numpy
 import compiling
@@ -30,7 +30,7 @@ class FakeArray(np.ndarray):
 
     @property
     def data(self):
-        return SimpleNamespace(ptr=self.__array_interface__["data"][0])
+        return Pointer(self.__array_interface__["data"][0])
 
     @property
     def device(self):
@@ -68,6 +68,16 @@ class FakeArray(np.ndarray):
     def __float__(self):
         forbidden("a look at a value")
         return float(self.view(np.ndarray))
+
+
+class Pointer:
+    """Memory of the fake device."""
+
+    def __init__(self, ptr):
+        self.ptr = ptr
+
+    def copy_from_host_async(self, address, size, stream):
+        stream.pending.append(lambda: ctypes.memmove(self.ptr, address, size))
 
 
 def forbidden(what):
@@ -154,11 +164,17 @@ def rounded(x):
     return ((np.ascontiguousarray(x).view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
+HOST = "host"
+
+
 class Stream:
     current = None
 
+    log: ClassVar[list[Any]] = []
+    """Who has waited for what, for tests."""
+
     def __init__(self, non_blocking=False):
-        self.non_blocking, self.ptr = non_blocking, id(self)
+        self.non_blocking, self.ptr, self.pending = non_blocking, id(self), []
 
     def __enter__(self):
         self._outer, Stream.current = Stream.current, self
@@ -168,13 +184,16 @@ class Stream:
         Stream.current = self._outer
 
     def record(self):
-        return SimpleNamespace(stream=self)
+        return Event(self)
 
     def wait_event(self, event):
         assert event.stream is not self
+        Stream.log.append((self, event))
+        event.happen()
 
     def synchronize(self):
         forbidden("waiting")
+        Event(self).synchronize()
 
     def begin_capture(self):
         assert self.non_blocking
@@ -184,6 +203,23 @@ class Stream:
     def end_capture(self):
         calls, TAPE.calls = TAPE.calls, None
         return Graph(calls)
+
+
+class Event:
+    """A place in a stream. Copies are done as late as can be: when somebody waits for what is behind them."""
+
+    def __init__(self, stream):
+        self.stream, self.before = stream, list(stream.pending)
+
+    def happen(self):
+        for copy in self.before:
+            if copy in self.stream.pending:
+                self.stream.pending.remove(copy)
+                copy()
+
+    def synchronize(self):
+        Stream.log.append((HOST, self))
+        self.happen()
 
 
 Stream.current = Stream()
@@ -272,11 +308,16 @@ def cupy_module():
     )
     fake.copyto = copyto
     fake.concatenate = lambda arrays: forbidden("a copy of addresses") or on_device(np.concatenate(bare(arrays)))
-    runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=type("CUDARuntimeError", (Exception,), {}))
+    fake.get_default_memory_pool = lambda: SimpleNamespace(free_bytes=lambda: 2**20)
+    runtime = SimpleNamespace(
+        getDeviceCount=lambda: 1,
+        memGetInfo=lambda: (2**34, 2**35),
+        CUDARuntimeError=type("CUDARuntimeError", (Exception,), {}),
+    )
     fake.cuda = SimpleNamespace(
         Stream=Stream, Device=Device, MemoryPool=MemoryPool, using_allocator=using_allocator, runtime=runtime,
         get_current_stream=lambda: Stream.current, memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-        cublas=MathMode,
+        cublas=MathMode, alloc_pinned_memory=bytearray,
     )  # fmt: skip
     return fake
 
