@@ -8,6 +8,8 @@ from typing import Any
 from portable_bp.backend import Backend, Epoch, Feed, Step
 from portable_bp.errors import BackendError
 from portable_bp.precision import precisions_of
+from portable_bp_cupy.cache import require_writable
+from portable_bp_cupy.failures import explained
 from portable_bp_cupy.namespace import Namespace
 from portable_bp_cupy.products import multiplying
 
@@ -19,6 +21,7 @@ INSTALL = "pip install 'portable-bp[cuda13]' (or [cuda12] for a CUDA 12 driver);
 
 
 def _import_cupy() -> Any:
+    require_writable()
     try:
         import cupy
     except ImportError as error:
@@ -61,9 +64,10 @@ class CupyBackend(Backend):
     def _run_once(self) -> None:
         try:
             self.probe()
-        except BackendError:
-            raise
-        except Exception as error:
+        except Exception as found:
+            error = found.__cause__ if isinstance(found, BackendError) else found
+            if error is None:  # it answers, with a wrong number
+                raise
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise BackendError(
                 f"backend 'cupy' is installed but can't compute on device {self.device} ({reason}): check that the "
@@ -97,7 +101,8 @@ class CupyBackend(Backend):
 
     @contextmanager
     def activate(self) -> Iterator[None]:
-        with self._gpu, multiplying(self._cupy, self._gpu, self.precision):
+        explaining = explained(self._cupy, self.spec, self._gpu)
+        with explaining, self._gpu, multiplying(self._cupy, self._gpu, self.precision):
             yield
 
     def compile(self, step: Step, *, as_written: bool = False) -> Epoch:

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 from portable_bp.backend import Batch, Epoch, Order, State, Step
-from portable_bp.errors import BackendError
 from portable_bp_cupy.captured import Captured, forms
 from portable_bp_cupy.guard import Differs, check
 from portable_bp_cupy.namespace import Namespace
@@ -31,7 +30,7 @@ class CompiledEpoch:
 
     def __init__(self, cupy: Any, xp: Namespace, step: Step, plain: Epoch, *, exact: bool, tf32: bool) -> None:
         self._cupy, self._xp, self._step, self._exact, self._tf32 = cupy, xp, step, exact, tf32
-        self._plain = _with_cure(cupy, plain)
+        self._plain = plain
         self._bench: Workbench | None = None
         self._captured: dict[Any, Captured] = {}
         self._possible = True
@@ -90,17 +89,3 @@ def _said(error: Exception) -> str:
         return f"since its step can't be recorded: {what}"
     cure = next((cure for kind, cure in MORE.items() if isinstance(error, kind)), "")
     return f"since its step could not be captured ({type(error).__name__}: {what}){cure}"
-
-
-def _with_cure(cupy: Any, plain: Epoch) -> Epoch:
-    """The plain epoch, with an error that says what to do where the device's memory doesn't suffice."""
-
-    def epoch(state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
-        try:
-            return plain(state, data, orders)
-        except cupy.cuda.memory.OutOfMemoryError as error:
-            raise BackendError(
-                f"the GPU's memory does not suffice for a training step ({error}): take a smaller batch_size"
-            ) from error
-
-    return epoch

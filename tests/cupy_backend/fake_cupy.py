@@ -312,17 +312,33 @@ def cupy_module():
     runtime = SimpleNamespace(
         getDeviceCount=lambda: 1,
         memGetInfo=lambda: (2**34, 2**35),
-        CUDARuntimeError=type("CUDARuntimeError", (Exception,), {}),
+        deviceSynchronize=lambda: None,
+        CUDARuntimeError=CUDARuntimeError,
     )
     fake.cuda = SimpleNamespace(
         Stream=Stream, Device=Device, MemoryPool=MemoryPool, using_allocator=using_allocator, runtime=runtime,
         get_current_stream=lambda: Stream.current, memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-        cublas=MathMode, alloc_pinned_memory=bytearray,
+        cublas=MathMode, alloc_pinned_memory=bytearray, driver=SimpleNamespace(CUDADriverError=CUDADriverError),
+        compiler=SimpleNamespace(CompileException=CompileException),
     )  # fmt: skip
     return fake
 
 
 class OutOfMemoryError(MemoryError):
+    pass
+
+
+class CUDARuntimeError(RuntimeError):
+    def __init__(self, status, words=""):
+        super().__init__(words)
+        self.status = status
+
+
+class CUDADriverError(RuntimeError):
+    pass
+
+
+class CompileException(Exception):
     pass
 
 
