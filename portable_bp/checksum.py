@@ -19,7 +19,7 @@ NAME = "sha256"
 
 def checksum(tensors: Mapping[str, HostArray], description: Mapping[str, Any]) -> str:
     """SHA-256, in hexadecimal, over the description as JSON and over names, dtypes, shapes and bytes of the tensors."""
-    return sha256(f"{json.dumps(description)}\n{digest([tensors])}".encode()).hexdigest()
+    return sha256(f"{json.dumps(description)}{digest([tensors])}".encode()).hexdigest()
 
 
 def sealed(tensors: Mapping[str, HostArray], description: Mapping[str, Any]) -> dict[str, Any]:

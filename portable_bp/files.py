@@ -19,6 +19,7 @@ from portable_bp.backend import Backend
 from portable_bp.checksum import sealed, unsealed
 from portable_bp.description import describe
 from portable_bp.errors import ConfigurationError, FileError, PortableBPError
+from portable_bp.headers import require_short_header
 from portable_bp.reading import read_json, require_regular
 from portable_bp.writing import write_whole
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 FORMAT = "portable_bp network 1"
 """Key of the description in the file's header; one key, since safetensors writes several in random order."""
 Description = dict[str, Any]
-LONGEST = 1 << 20
-"""Characters of a description: thousands of layers. JSON may become thirty times as large in memory."""
-
 LARGEST_COUNT = 2**63 - 1
 """Of epochs and steps: what 64 bits hold."""
 
@@ -51,12 +49,9 @@ def save(net: Network, path: str | Path) -> None:
         raise ConfigurationError(
             f"can't save the network ({error}): its layers' fields must be numbers, strings, tuples or dataclasses"
         ) from error
-    if len(architecture) > LONGEST:
-        raise ConfigurationError(
-            f"can't save the network: its description has {len(architecture):,} characters, more than {LONGEST:,}; "
-            "keep large values in parameters, not in layers' fields"
-        )
-    write_whole(Path(path), to_bytes(tensors, {FORMAT: architecture}))
+    content = to_bytes(tensors, {FORMAT: architecture})
+    require_short_header(content)
+    write_whole(Path(path), content)
 
 
 def load(
@@ -129,6 +124,7 @@ def _class(name: str, custom: dict[str, type]) -> Any:
 def _read(path: Path) -> tuple[Any, dict[str, HostArray]]:
     try:
         require_regular(path)
+        require_short_header(path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator over the file)
@@ -136,8 +132,6 @@ def _read(path: Path) -> tuple[Any, dict[str, HostArray]]:
             raise FileError(
                 f"{str(path)!r} is a safetensors file but no network of portable_bp: give one that save() wrote"
             )
-        if len(metadata[FORMAT]) > LONGEST:
-            raise ValueError(f"a description of {len(metadata[FORMAT]):,} characters, more than {LONGEST:,}")
         return read_json(metadata[FORMAT]), tensors
     except FileNotFoundError:
         raise FileError(f"there is no file {str(path)!r}: give the path that save() wrote") from None

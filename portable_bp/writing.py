@@ -6,7 +6,7 @@ would turn a write there into one into a file elsewhere.
 
 import os
 import tempfile
-from errno import ELOOP
+from errno import EINVAL, ELOOP
 from pathlib import Path
 
 from portable_bp.errors import FileError
@@ -35,7 +35,12 @@ def write_whole(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)  # renamed already where all went well
 
 
-def require_no_link(path: Path) -> None:
-    """Refuse, by an OSError, a symbolic link to a file or to nothing; one to a device such as /dev/stderr may stay."""
+def require_growable(path: Path) -> None:
+    """Refuse, by an OSError, to append to a symbolic link to a file or to nothing, and to a pipe, which may block.
+
+    A link to a device such as /dev/stderr may stay.
+    """
+    if path.is_fifo():
+        raise OSError(EINVAL, "it is a pipe, which may wait for ever for its reader")
     if path.is_symlink() and (path.is_file() or not path.exists()):
         raise OSError(ELOOP, f"it is a symbolic link to {os.readlink(path)!r}, through which nothing is written")

@@ -164,8 +164,8 @@ def test_a_layer_that_no_json_can_hold_is_not_saved(tmp_path):
 
 
 def test_a_description_that_is_too_long_is_not_saved(tmp_path):
-    with pytest.raises(bp.ConfigurationError, match=r"more than 1,048,576; keep large values in parameters"):
-        bp.Network([Scale("a" * 2**20)], bp.MeanSquaredError()).save(tmp_path / "net")
+    with pytest.raises(bp.ConfigurationError, match=r"more than 4,194,304: keep what is large in parameters"):
+        bp.Network([Scale("a" * 2**22)], bp.MeanSquaredError()).save(tmp_path / "net")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -380,7 +380,7 @@ DESCRIPTIONS = {
     "null": ({"text": "null"}, "holds no checksum"),
     "a part of a description": ({"text": json.dumps(sealed({}, {"layers": []})), "tensors": {}}, "describes no network"),
     "a key that is there twice": ({"text": '{"seed": 0, "seed": 1}'}, "the key 'seed' is there twice"),
-    "a description that is too long": ({"text": '"' + "a" * 2**20 + '"'}, "1,048,578 characters, more than 1,048,576"),
+    "a description that is too long": ({"text": '"' + "a" * 2**22 + '"'}, "more than 4,194,304"),
     "cut JSON": ({"text": '{"layers": ['}, "can't be read"),
     "JSON of great depth": ({"text": "[" * 100_000}, "can't be read"),
     "layers of great depth": ({"layers": json.loads("[" * 900 + "]" * 900)}, "describes no network"),
@@ -543,3 +543,12 @@ def test_a_save_replaces_the_file_and_leaves_nothing_beside_it(tmp_path):
     assert bits(bp.load(path)) == bits(network(seed=2))
     assert [left.name for left in tmp_path.iterdir()] == ["net"]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_save_takes_the_place_of_a_link_and_leaves_alone_what_it_points_to(tmp_path):
+    (tmp_path / "foreign").write_bytes(b"mine")
+    (tmp_path / "net").symlink_to(tmp_path / "foreign")
+    network().save(tmp_path / "net")
+    assert (tmp_path / "foreign").read_bytes() == b"mine"
+    assert not (tmp_path / "net").is_symlink()
+    assert bits(bp.load(tmp_path / "net")) == bits(network())

@@ -84,7 +84,7 @@ def read_parameter(written: str, given: Any) -> Parameter:
     """Read one entry of a sweep's ``parameters``."""
     option = option_named(written)
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"parameter {written!r} is {given!r}: write 'value: {given}', values, or min and max")
+        raise ConfigurationError(f"parameter {written!r} is {given!r}: write value: {given!r}, values, or min and max")
     if "parameters" in given:
         raise ConfigurationError(f"parameter {written!r} has parameters of its own: train's options have no inner ones")
     rest = {str(key): value for key, value in given.items()}
@@ -101,7 +101,7 @@ def _listed(written: str, option: Option, kind: Any, rest: dict[str, Any]) -> Pa
     values = [rest.pop("value")] if "value" in rest else rest.pop("values")
     probabilities = rest.pop("probabilities", None)
     if rest or kind not in (None, *LISTS):
-        extra = ", ".join(rest) or f"distribution: {kind}"
+        extra = ", ".join(map(repr, rest)) or f"distribution: {kind!r}"
         raise ConfigurationError(f"parameter {written!r} has a value or values and {extra}: leave one of them out")
     if not isinstance(values, list) or not values:
         raise ConfigurationError(f"parameter {written!r} has values: {values!r}: write a list of at least one value")
@@ -125,7 +125,7 @@ def _distributed(written: str, option: Option, kind: Any, rest: dict[str, Any]) 
     keys = DISTRIBUTIONS[kind].keys
     numbers = {name: rest.pop(name, default) for name, default in keys.items()}
     if rest:
-        raise ConfigurationError(f"parameter {written!r} has {', '.join(rest)}: {kind} takes {', '.join(keys)}")
+        raise ConfigurationError(f"parameter {written!r} has {', '.join(map(repr, rest))}: {kind} takes {', '.join(keys)}")
     for name, value in numbers.items():
         numbers[name] = _number(written, kind, name, value)
     _check_range(written, kind, numbers)

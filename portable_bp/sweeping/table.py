@@ -17,7 +17,7 @@ from portable_bp.sweeping.definition import Definition
 from portable_bp.sweeping.metrics import final_and_best
 from portable_bp.sweeping.run import STATUSES, Result
 from portable_bp.sweeping.search import Search, Values
-from portable_bp.writing import require_no_link, write_whole
+from portable_bp.writing import require_growable, write_whole
 
 RESULTS, EPOCHS, DEFINITION = "results.csv", "epochs.csv", "sweep.json"
 WORDS, WHOLE = ("status", "digest", "reason"), ("run", "epochs_done")
@@ -143,7 +143,7 @@ def _started(path: Path, columns: list[str]) -> TextIO:
     """The file, open at its end; with its header, where it is new."""
     if not path.exists():
         write_whole(path, (",".join(columns) + "\n").encode())
-    require_no_link(path)
+    require_growable(path)
     require_regular(path)
     return path.open("a", newline="", encoding="utf-8")
 

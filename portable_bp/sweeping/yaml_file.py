@@ -8,8 +8,8 @@ from typing import Any
 from portable_bp.errors import ConfigurationError, FileError
 from portable_bp.reading import read_text
 
-LARGEST = 1 << 18
-"""Bytes of a sweep file, which suffice for ten thousand values; PyYAML takes up to 300 times as many."""
+LARGEST = 1 << 17
+"""Bytes of a sweep file, which suffice for thousands of values; PyYAML takes up to 300 times as many."""
 MOST = 100_000
 """Entries of a sweep file once its aliases are written out."""
 DIGITS = 40
