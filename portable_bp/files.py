@@ -16,8 +16,11 @@ from portable_bp import initializers, layers, losses
 from portable_bp.arguments import whole_number
 from portable_bp.arrays import HostArray
 from portable_bp.backend import Backend
+from portable_bp.checksum import sealed, unsealed
 from portable_bp.description import describe
 from portable_bp.errors import ConfigurationError, FileError, PortableBPError
+from portable_bp.headers import require_short_header
+from portable_bp.reading import read_json, require_regular
 from portable_bp.writing import write_whole
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 FORMAT = "portable_bp network 1"
 """Key of the description in the file's header; one key, since safetensors writes several in random order."""
 Description = dict[str, Any]
+LARGEST_COUNT = 2**63 - 1
+"""Of epochs and steps: what 64 bits hold."""
 
 
 def save(net: Network, path: str | Path) -> None:
@@ -39,12 +44,14 @@ def save(net: Network, path: str | Path) -> None:
         for name, array in layer.items()
     }
     try:
-        architecture = json.dumps(_architecture(net))
+        architecture = json.dumps(sealed(tensors, _architecture(net)))
     except TypeError as error:
         raise ConfigurationError(
             f"can't save the network ({error}): its layers' fields must be numbers, strings, tuples or dataclasses"
         ) from error
-    write_whole(Path(path), to_bytes(tensors, {FORMAT: architecture}))
+    content = to_bytes(tensors, {FORMAT: architecture})
+    require_short_header(content)
+    write_whole(Path(path), content)
 
 
 def load(
@@ -62,17 +69,14 @@ def load(
     ``custom`` names the classes of layers, losses or initializers of your own that the network is made of; only these
     and portable_bp's are ever constructed.
 
-    Raises FileError for a file that is missing, truncated, damaged, or no network of portable_bp.
+    Raises FileError for a file that is missing, truncated, changed since it was saved, or no network of portable_bp.
     """
     known = _by_name(custom)
-    architecture, tensors = _read(Path(path))
+    found, tensors = _read(Path(path))
     try:
-        return _network(
-            {**architecture, **({} if dtype is None else {"dtype": dtype})},
-            tensors,
-            known,
-            {"backend": backend, "arithmetic": arithmetic, "precision": precision},
-        )
+        architecture = {**unsealed(tensors, found), **({} if dtype is None else {"dtype": dtype})}
+        place = {"backend": backend, "arithmetic": arithmetic, "precision": precision}
+        return _network(architecture, tensors, known, place)
     except PortableBPError as error:
         raise type(error)(f"{str(path)!r}: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -119,8 +123,10 @@ def _class(name: str, custom: dict[str, type]) -> Any:
     raise FileError(f"it is made of {name!r}, which portable_bp doesn't know: name the class in load(…, custom=[…])")
 
 
-def _read(path: Path) -> tuple[Description, dict[str, HostArray]]:
+def _read(path: Path) -> tuple[Any, dict[str, HostArray]]:
     try:
+        require_regular(path)
+        require_short_header(path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator over the file)
@@ -128,7 +134,7 @@ def _read(path: Path) -> tuple[Description, dict[str, HostArray]]:
             raise FileError(
                 f"{str(path)!r} is a safetensors file but no network of portable_bp: give one that save() wrote"
             )
-        return json.loads(metadata[FORMAT]), tensors
+        return read_json(metadata[FORMAT]), tensors
     except FileNotFoundError:
         raise FileError(f"there is no file {str(path)!r}: give the path that save() wrote") from None
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -151,7 +157,7 @@ def _network(
     from portable_bp.network import Network
 
     for count in ("epoch", "step"):
-        whole_number(f"its {count}", architecture[count], 0)
+        whole_number(f"its {count}", architecture[count], 0, LARGEST_COUNT)
     params: dict[str, dict[str, HostArray]] = {str(number): {} for number in range(len(architecture["layers"]))}
     for name, tensor in tensors.items():
         number, _, parameter = name.partition(".")

@@ -28,7 +28,7 @@ from portable_bp.preparation import Preparation
 from portable_bp.reproducible import with_arithmetic
 from portable_bp.streaming import host
 from portable_bp.tracing import Trace, trace
-from portable_bp.training import Run, measure, parts
+from portable_bp.training import MOST_EPOCHS, Run, measure, parts
 
 
 class Network:
@@ -174,7 +174,7 @@ class Network:
         Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError where the loss
         stops being finite; the parameters are then those of the last good epoch.
         """
-        epochs = whole_number("epochs", epochs, 1)
+        epochs = whole_number("epochs", epochs, 1, MOST_EPOCHS)
         with self.backend.activate():
             weight = (sample_weight, class_weight)
             run = self.preparation.run(x, y, (batch_size, shuffle), validation, measure_training, weight)

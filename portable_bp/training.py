@@ -20,6 +20,8 @@ from portable_bp.streams import Stream
 
 STEPS_AT_ONCE, NUMBERS_AT_ONCE, PRODUCTS_AT_ONCE = 2**13, 2**22, 2**27
 """Limits of epochs run in one call, in steps, numbers of their inputs, and products: tenths of a second at most."""
+MOST_EPOCHS = 2**31 - 1
+"""Of one fit: a range that can be counted on every machine; years of training."""
 EVALUATED_AT_ONCE = 8192
 """Rows of one forward pass in an evaluation: some tens of MB for MNIST, so that large sets don't exhaust a GPU."""
 

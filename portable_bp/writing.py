@@ -1,7 +1,12 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and never through a symbolic link.
+
+A whole file takes the place of a link; what grows line by line refuses one: else a link that somebody left in a folder
+would turn a write there into one into a file elsewhere.
+"""
 
 import os
 import tempfile
+from errno import EINVAL, ELOOP
 from pathlib import Path
 
 from portable_bp.errors import FileError
@@ -28,3 +33,14 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from error
     finally:
         Path(temporary).unlink(missing_ok=True)  # renamed already where all went well
+
+
+def require_growable(path: Path) -> None:
+    """Refuse, by an OSError, to append to a symbolic link to a file or to nothing, and to a pipe, which may block.
+
+    A link to a device such as /dev/stderr may stay.
+    """
+    if path.is_fifo():
+        raise OSError(EINVAL, "it is a pipe, which may wait for ever for its reader")
+    if path.is_symlink() and (path.is_file() or not path.exists()):
+        raise OSError(ELOOP, f"it is a symbolic link to {os.readlink(path)!r}, through which nothing is written")

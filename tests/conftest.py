@@ -6,7 +6,9 @@ standard (on its default and on its simulated second device), and NumPy arrays t
 """
 
 import os
+import sys
 from collections import Counter
+from pathlib import Path
 
 import array_api_compat.numpy
 import numpy as np
@@ -14,6 +16,8 @@ import pytest
 
 import portable_bp as bp
 from portable_bp.backend import OnDevice
+
+sys.path.append(str(Path(__file__).parent / "hostile"))  # damaged files, for the tests of all that reads them
 
 
 class StrictBackend(bp.Backend):

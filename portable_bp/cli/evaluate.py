@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,6 @@ def data_of(model: Path, dataset: str) -> Path | None:
     """The folder from which the run that made the network took this dataset, if it is still there."""
     configuration = configuration_of(model)
     folder = configuration.get("data")
-    if configuration.get("dataset") != dataset or not isinstance(folder, str) or not Path(folder).is_dir():
+    if configuration.get("dataset") != dataset or not isinstance(folder, str) or not os.path.isdir(folder):
         return None
     return Path(folder)

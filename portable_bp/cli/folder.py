@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from portable_bp.errors import FileError
+from portable_bp.reading import read_json, read_text
 
 CONFIGURATION, MODEL = "configuration.json", "model.safetensors"
+LARGEST = 1 << 20
+"""Bytes of a configuration, which has a thousand."""
 
 
 def dated(dataset: str) -> Path:
@@ -29,7 +31,7 @@ def dated(dataset: str) -> Path:
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Make the folder and try to write in it; take away what was made where the work inside the context fails."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     try:
         _claim(folder)
         yield
@@ -45,9 +47,9 @@ def _claim(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         taken = any(folder.iterdir())
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise FileError(
-            f"the output folder {str(folder)!r} can't be written to ({error.strerror}): name another one with --output"
+            f"the output folder {str(folder)!r} can't be written to ({getattr(error, 'strerror', error)}): name another one with --output"
         ) from error
     if taken:
         raise FileError(
@@ -66,13 +68,13 @@ def fill(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> None:
 
 def model_file(model: Path) -> Path:
     """The network's file, where the folder of a run is given instead of it."""
-    return model / MODEL if model.is_dir() else model
+    return model / MODEL if os.path.isdir(model) else model
 
 
 def configuration_of(model: Path) -> dict[str, Any]:
     """The configuration beside a network's file; empty where none can be read."""
     try:
-        found = json.loads(model.with_name(CONFIGURATION).read_text(encoding="utf-8"))
+        found = read_json(read_text(model.with_name(CONFIGURATION), LARGEST))
     except (OSError, ValueError):  # a network that was saved elsewhere, or a file of another program
         return {}
     return found if isinstance(found, dict) else {}

@@ -14,16 +14,14 @@ from typing import Annotated, Any
 import typer
 
 import portable_bp as bp
-from portable_bp.cli import tasks
 from portable_bp.cli.choices import BYTES, PRECISION
+from portable_bp.cli.examples import examples
 from portable_bp.cli.folder import model_file
 from portable_bp.cli.printing import as_json, print_table
-from portable_bp.errors import DataError, FileError
+from portable_bp.errors import FileError
 
 SHOWN = 20
 """Rows shown on a terminal."""
-WHITE = 255
-"""Largest byte: images of bytes are scaled to 0 to 1, as the image sets are for training."""
 COLUMNS = ("row", "class", "confidence")
 
 Prediction = tuple[int, int, float]
@@ -65,65 +63,6 @@ def classify(net: bp.Network, x: Any) -> list[Prediction]:
     return [(row, int(k), float(p)) for row, (k, p) in enumerate(zip(classes, confidences, strict=True))]
 
 
-def examples(net: bp.Network, file: Path, as_bytes: bool | None = None) -> Any:
-    """Read a file's examples in the shape that the network takes; images of bytes are scaled to 0 to 1, or left."""
-    x = READERS.get(file.suffix.lower(), read_idx)(file)
-    if x.dtype == "uint8" and not tasks.as_bytes(net, as_bytes):
-        x = x.astype("float32") / WHITE
-    flat = net.architecture.input_shape is not None and len(net.architecture.input_shape) == 1
-    return x.reshape(len(x), -1) if flat and x.ndim > 2 else x
-
-
-def read_npy(file: Path) -> Any:
-    """Read a NumPy file; pickled objects, which could run code, are refused."""
-    import numpy as np
-
-    try:
-        array = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FileError(
-            f"{str(file)!r} can't be read as .npy ({error}): give an array written by numpy.save"
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise FileError(f"{str(file)!r} holds several arrays (.npz): give one array written by numpy.save")
-    return array
-
-
-def read_csv(file: Path) -> Any:
-    """Read rows of numbers separated by commas, with or without a header line."""
-    import numpy as np
-
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as text:
-            rows = [row for row in csv.reader(text) if row]
-    except (OSError, ValueError, csv.Error) as error:
-        raise FileError(f"{str(file)!r} can't be read as .csv ({error}): give rows of numbers") from error
-    rows = rows[_header_lines(rows) :]
-    widths = sorted({len(row) for row in rows})
-    if len(widths) != 1:
-        held = f"rows of {', '.join(map(str, widths))} values" if widths else "no row of numbers"
-        raise DataError(f"{str(file)!r} holds {held}: give rows of equally many numbers")
-    try:
-        return np.asarray(rows, dtype=float)
-    except ValueError as error:
-        raise DataError(f"{str(file)!r} has values that aren't numbers ({error}): remove or encode them") from error
-
-
-def _header_lines(rows: list[list[str]]) -> int:
-    try:
-        return 0 if not rows or [float(word) for word in rows[0]] else 1
-    except ValueError:
-        return 1
-
-
-def read_idx(file: Path) -> Any:
-    """Read an IDX file, such as MNIST's images."""
-    return bp.datasets.read_idx(file)
-
-
-READERS = {".npy": read_npy, ".csv": read_csv}
-
-
 def write_csv(path: Path, rows: Iterable[Prediction]) -> None:
     """Write the predictions under a temporary name, and give the file its own name once it is whole."""
     try:
@@ -132,9 +71,9 @@ def write_csv(path: Path, rows: Iterable[Prediction]) -> None:
             with whole.open("w", newline="") as file:
                 csv.writer(file).writerows([COLUMNS, *rows])
             os.replace(whole, path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise FileError(
-            f"{str(path)!r} can't be written ({error.strerror}): name another file with --output"
+            f"{str(path)!r} can't be written ({getattr(error, 'strerror', error)}): name another file with --output"
         ) from error
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from portable_bp.errors import FileError
+from portable_bp.reading import require_regular
 
 GZIP_MAGIC = b"\x1f\x8b"
 TYPES: dict[int, np.dtype[Any]] = {
@@ -31,6 +32,8 @@ TYPES: dict[int, np.dtype[Any]] = {
 }
 MAX_DIMENSIONS = 64  # NumPy's own limit
 CHUNK = 1 << 20  # 1 MiB: memory grows with what the file holds, never with what it declares
+HARMLESS = 1 << 26  # 64 MiB: what any gzip may become; MNIST's largest file takes 45
+RATIO = 100  # of a larger one's size to its gzip's; images have 2 to 10, and gzip can make 1,000 of nothing
 CURE = "copy or download the file again"
 
 
@@ -38,21 +41,26 @@ def read_idx(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """The array in an IDX file, raw or gzip (told by its first bytes, not by its name).
 
     Returns an array of the file's own shape, its type in native byte order, writable.
-    FileError: the file is missing, truncated, damaged, empty, longer than declared, or not IDX.
+    FileError: the file is missing, truncated, damaged, empty, longer than declared, or not IDX; or a gzip that unpacks
+    to more than 64 MiB and more than 100 times its own size.
     """
-    with _opened(Path(path)) as stream:
+    with _opened(Path(path)) as (stream, most):
         dtype, shape = _header(stream, path)
-        data = _values(stream, dtype.itemsize * math.prod(shape), path)
+        data = _values(stream, dtype.itemsize * math.prod(shape), most, path)
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedIOBase]:
-    """The decompressed bytes of a file; whatever goes wrong while they are read is a FileError."""
+def _opened(path: Path) -> Iterator[tuple[BufferedIOBase, int]]:
+    """The decompressed bytes of a file, and how many there may be.
+
+    Whatever goes wrong while they are read is a FileError.
+    """
     try:
+        size = require_regular(path)
         with path.open("rb") as file:
             packed = file.peek(2)[:2] == GZIP_MAGIC
-            yield gzip.GzipFile(fileobj=file) if packed else file
+            yield (gzip.GzipFile(fileobj=file), max(HARMLESS, RATIO * size)) if packed else (file, size)
     except FileError:
         raise
     except FileNotFoundError as error:
@@ -102,11 +110,16 @@ def _exactly(stream: BufferedIOBase, size: int, path: str | os.PathLike[str]) ->
     return data
 
 
-def _values(stream: BufferedIOBase, size: int, path: str | os.PathLike[str]) -> bytearray:
+def _values(stream: BufferedIOBase, size: int, most: int, path: str | os.PathLike[str]) -> bytearray:
     data = bytearray()
     # One byte past the declared end tells trailing bytes, and lets gzip check its sum.
     while chunk := stream.read(min(CHUNK, size + 1 - len(data))):
         data += chunk
+        if len(data) > most:
+            raise FileError(
+                f"{_quoted(path)} unpacks to more than {most:,} bytes, {RATIO} times its own size: images never do; "
+                "unpack it with gunzip first, if you trust it"
+            )
     if len(data) != size:
         found = f"only {len(data)}" if len(data) < size else "more"
         raise FileError(f"{_quoted(path)} declares {size} bytes of values and holds {found}: both must agree; {CURE}")

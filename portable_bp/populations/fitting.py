@@ -13,6 +13,7 @@ from portable_bp.populations.comparison import differing_numbers, require_same_a
 from portable_bp.populations.grouping import Footprint, groups_of
 from portable_bp.populations.step import members_of, population_step
 from portable_bp.populations.training import Member, Training
+from portable_bp.training import MOST_EPOCHS
 
 if TYPE_CHECKING:
     from portable_bp.network import Network
@@ -85,7 +86,7 @@ def _members(networks: list[Network], optimizers: Any, epochs: Any) -> list[Memb
     members = []
     for number, (network, given, length) in enumerate(zip(networks, rules, lengths, strict=True)):
         rule = network.optimizer_for(given)
-        whole_number(f"epochs[{number}]", length, 1)
+        whole_number(f"epochs[{number}]", length, 1, MOST_EPOCHS)
         with network.backend.activate():
             members.append(Member(network.seed, network.epoch, length, rule, network.state_for(rule)))
     return members

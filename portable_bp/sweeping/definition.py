@@ -14,6 +14,7 @@ from portable_bp.cli.recipe import Recipe, resolve
 from portable_bp.errors import ConfigurationError, FileError
 from portable_bp.sweeping.options import option_named, train_options
 from portable_bp.sweeping.parameter import Parameter, read_parameter
+from portable_bp.sweeping.yaml_file import read_yaml
 
 USED = ("method", "parameters", "metric", "run_cap")
 IGNORED = (
@@ -81,18 +82,7 @@ def read_definition(source: str | Path | Mapping[str, Any], fixed: Mapping[str, 
 
 
 def _parsed(path: Path) -> Mapping[str, Any]:
-    try:
-        import yaml
-    except ImportError as error:
-        raise ConfigurationError("a sweep file needs PyYAML: pip install 'portable-bp[sweep]'") from error
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(
-            f"can't read the sweep file {str(path)!r} ({error.strerror}): name one that is there"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise FileError(f"{str(path)!r} is no valid YAML: {' '.join(str(error).split())}") from error
+    found = read_yaml(path)
     if not isinstance(found, Mapping):
         raise FileError(f"{str(path)!r} holds {type(found).__name__}, no sweep: write method: and parameters:")
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Sequence
+from io import BytesIO
 from itertools import combinations
 from math import ceil
 from pathlib import Path
@@ -12,10 +13,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from portable_bp.cli.curves import can_draw
+from portable_bp.errors import FileError
 from portable_bp.sweeping.definition import Definition
 from portable_bp.sweeping.parameter import Parameter
 from portable_bp.sweeping.progress import plain
 from portable_bp.sweeping.table import EPOCHS
+from portable_bp.writing import write_whole
 
 if TYPE_CHECKING:
     from portable_bp.sweeping.summary import Point
@@ -55,7 +58,7 @@ def _heat_maps(results: Results, pairs: Sequence[tuple[Parameter, Parameter]], p
         for axis, parameter in zip((axes.yaxis, axes.xaxis), pair, strict=True):
             axis.set_ticks(range(len(parameter.values or ())), [plain(value) for value in parameter.values or ()])
             axis.set_label_text(parameter.written)
-    figure.savefig(path, dpi=120)
+    _write(figure, path)
 
 
 def cells(results: Results, down: Parameter, across: Parameter) -> list[list[float]]:
@@ -88,16 +91,26 @@ def _curves(results: Results, definition: Definition, folder: Path) -> None:
     axes.set(xlabel="epoch", ylabel=name.replace("_", " "), title="best points; bands: lowest to highest of the seeds")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
-    figure.savefig(folder / CURVES, dpi=120)
+    _write(figure, folder / CURVES)
+
+
+def _write(figure: Any, path: Path) -> None:
+    """Write a picture whole; one that is there, or a link, is replaced."""
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=120)
+    write_whole(path, drawn.getvalue())
 
 
 def read_epochs(path: Path, name: str, runs: set[int]) -> dict[int, list[float]]:
     """One column of epochs.csv, by the runs that have it."""
     found: dict[int, list[float]] = defaultdict(list)
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if int(row["run"]) in runs and row[name]:
-                found[int(row["run"])].append(float(row[name]))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if int(row["run"]) in runs and row[name]:
+                    found[int(row["run"])].append(float(row[name]))
+    except (KeyError, TypeError, ValueError, csv.Error) as error:  # a column, a cell or a number is missing
+        raise FileError(f"{str(path)!r} is not as this sweep wrote it: delete the folder, and sweep again") from error
     return found
 
 

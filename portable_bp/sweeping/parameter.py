@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from math import isfinite
+from math import inf
+from sys import float_info
 from typing import Any
 
 from portable_bp.errors import ConfigurationError
@@ -14,7 +15,7 @@ from portable_bp.sweeping.distributions import COUNTABLE, DISTRIBUTIONS, grid_va
 from portable_bp.sweeping.options import Option, option_named
 
 LISTS = ("constant", "categorical", "categorical_w_probabilities")
-LONGEST = 10_000_000
+LONGEST = 1_000_000
 """Values of one parameter in a grid; more are a mistake, and would fill the memory."""
 
 
@@ -40,7 +41,7 @@ class Parameter:
             return self.values[self._place(share(stream))]
         try:
             drawn = DISTRIBUTIONS[str(self.distribution)].draw(self.numbers, stream)
-        except OverflowError as error:
+        except (ArithmeticError, ValueError) as error:  # exp() of too much, 1 / 0, a whole number for a NaN
             raise ConfigurationError(
                 f"parameter {self.written!r} drew a number that no float holds: {self.distribution} of {self.numbers}; "
                 "log_uniform takes exponents, log_uniform_values takes values"
@@ -51,8 +52,8 @@ class Parameter:
         values = self.values or ()
         if self.probabilities is None:
             return int(at * len(values))
-        total = sum(self.probabilities)
-        return next(i for i, edge in enumerate(accumulate(self.probabilities)) if at * total < edge)
+        edges = list(accumulate(self.probabilities))
+        return next(i for i, edge in enumerate(edges) if at * edges[-1] < edge)
 
     def in_grid(self) -> Parameter:
         """The parameter with the list of its values; refuses a distribution that has no list."""
@@ -63,7 +64,8 @@ class Parameter:
                 f"parameter {self.written!r} is {self.distribution} from {self.numbers}, which a grid can't run "
                 f"through: write its values, take {' or '.join(COUNTABLE)}, or write method: random"
             )
-        if (self.numbers["max"] - self.numbers["min"]) / self.numbers.get("q", 1) > LONGEST:
+        q = self.numbers.get("q", 1)
+        if not self.numbers["max"] / q - self.numbers["min"] / q < LONGEST:  # also where both are infinite
             raise ConfigurationError(
                 f"parameter {self.written!r} has more than {LONGEST:,} values: write fewer, or method: random"
             )
@@ -82,7 +84,7 @@ def read_parameter(written: str, given: Any) -> Parameter:
     """Read one entry of a sweep's ``parameters``."""
     option = option_named(written)
     if not isinstance(given, Mapping):
-        raise ConfigurationError(f"parameter {written!r} is {given!r}: write 'value: {given}', values, or min and max")
+        raise ConfigurationError(f"parameter {written!r} is {given!r}: write value: {given!r}, values, or min and max")
     if "parameters" in given:
         raise ConfigurationError(f"parameter {written!r} has parameters of its own: train's options have no inner ones")
     rest = {str(key): value for key, value in given.items()}
@@ -99,16 +101,16 @@ def _listed(written: str, option: Option, kind: Any, rest: dict[str, Any]) -> Pa
     values = [rest.pop("value")] if "value" in rest else rest.pop("values")
     probabilities = rest.pop("probabilities", None)
     if rest or kind not in (None, *LISTS):
-        extra = ", ".join(rest) or f"distribution: {kind}"
+        extra = ", ".join(map(repr, rest)) or f"distribution: {kind!r}"
         raise ConfigurationError(f"parameter {written!r} has a value or values and {extra}: leave one of them out")
     if not isinstance(values, list) or not values:
         raise ConfigurationError(f"parameter {written!r} has values: {values!r}: write a list of at least one value")
     if probabilities is not None:
         fits = isinstance(probabilities, list) and len(probabilities) == len(values)
-        if not fits or not all(_is_number(p) and p >= 0 for p in probabilities) or not sum(probabilities):
+        if not fits or not all(_is_number(p) and p >= 0 for p in probabilities) or not 0 < sum(probabilities) < inf:
             raise ConfigurationError(
                 f"parameter {written!r} has probabilities: {probabilities!r}: write one number of at least 0 for each "
-                f"of its {len(values)} values, not all 0"
+                f"of its {len(values)} values, not all 0 and of a finite sum"
             )
     return Parameter(written, option, [option.read(written, value) for value in values], probabilities)
 
@@ -123,7 +125,9 @@ def _distributed(written: str, option: Option, kind: Any, rest: dict[str, Any]) 
     keys = DISTRIBUTIONS[kind].keys
     numbers = {name: rest.pop(name, default) for name, default in keys.items()}
     if rest:
-        raise ConfigurationError(f"parameter {written!r} has {', '.join(rest)}: {kind} takes {', '.join(keys)}")
+        raise ConfigurationError(
+            f"parameter {written!r} has {', '.join(map(repr, rest))}: {kind} takes {', '.join(keys)}"
+        )
     for name, value in numbers.items():
         numbers[name] = _number(written, kind, name, value)
     _check_range(written, kind, numbers)
@@ -134,7 +138,8 @@ def _distributed(written: str, option: Option, kind: Any, rest: dict[str, Any]) 
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    """Whether it is a number that a float holds."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= float_info.max
 
 
 def _number(written: str, kind: str, name: str, value: Any) -> Any:

@@ -16,6 +16,7 @@ from portable_bp.errors import ConfigurationError, DataError, NonFiniteError, Sh
 from portable_bp.history import History, Row
 
 FINISHED, DIVERGED, REFUSED = "finished", "diverged", "refused"
+STATUSES = (FINISHED, DIVERGED, REFUSED)
 """Of a run that ended as planned; that met a NaN or an infinity; whose options don't fit the data."""
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 """A dataset's parts, with the first words of their figures."""

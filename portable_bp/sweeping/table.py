@@ -11,15 +11,16 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, TextIO
 
-from portable_bp.errors import FileError
+from portable_bp.errors import FileError, PortableBPError
+from portable_bp.reading import require_regular
 from portable_bp.sweeping.definition import Definition
 from portable_bp.sweeping.metrics import final_and_best
-from portable_bp.sweeping.run import Result
+from portable_bp.sweeping.run import STATUSES, Result
 from portable_bp.sweeping.search import Search, Values
-from portable_bp.writing import write_whole
+from portable_bp.writing import require_growable, write_whole
 
 RESULTS, EPOCHS, DEFINITION = "results.csv", "epochs.csv", "sweep.json"
-WORDS = ("status", "digest", "reason")
+WORDS, WHOLE = ("status", "digest", "reason"), ("run", "epochs_done")
 
 TableRow = dict[str, Any]
 
@@ -75,62 +76,75 @@ class Table:
             rows = self._read(folder / RESULTS)
             _cut(folder / EPOCHS, len(rows))
             self.rows = rows[: self._search.runs]  # more, where the run_cap was larger before
-        except OSError as error:
+        except PortableBPError:
             self.close()
-            if isinstance(error, FileError):
-                raise
-            raise FileError(f"can't write to {str(folder)!r} ({error.strerror}): name another folder") from error
+            raise
+        except (OSError, ValueError) as error:
+            self.close()
+            said = getattr(error, "strerror", error)
+            raise FileError(f"can't write to {str(folder)!r} ({said}): name another folder") from error
         return epochs, results
 
     def _read(self, path: Path) -> list[TableRow]:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            found = [row for row in reader if reader.fieldnames == self.columns]
-        if reader.fieldnames != self.columns or [row["run"] for row in found] != [
-            str(number) for number in range(1, len(found) + 1)
-        ]:
-            raise FileError(f"{str(path)!r} is not as this sweep wrote it: name another folder, or delete this one")
-        rows = []
-        for number, row in enumerate(found):
-            read = {name: _value(name, text) for name, text in row.items()}
-            rows.append(read | {"run": number + 1} | self._search.point(number))
+        """The rows of a file that this sweep wrote, its parameters' values from the points themselves."""
+        rows: list[TableRow] = []
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                lines = csv.reader(file)
+                _require(next(lines) == self.columns)
+                for number, line in enumerate(lines):
+                    rows.append(self._row(number, line))
+        except (ValueError, StopIteration, csv.Error) as error:
+            raise FileError(
+                f"{str(path)!r} is not as this sweep wrote it: name another folder, or delete this one"
+            ) from error
         return rows
+
+    def _row(self, number: int, line: list[str]) -> TableRow:
+        """One row; ValueError where it isn't the one of run ``number``, counted from 0."""
+        point = self._search.point(number)
+        found = dict(zip(self.columns, line, strict=True))
+        _require(found["run"] == str(number + 1) and found["status"] in STATUSES)
+        return {name: point[name] if name in point else _value(name, text) for name, text in found.items()}
+
+
+def _require(right: bool) -> None:
+    if not right:
+        raise ValueError
 
 
 def _value(name: str, text: str) -> Any:
     if name in WORDS:
         return text
-    if name == "epochs_done":
+    if name in WHOLE:
         return int(text)
-    try:
-        return float(text) if text else None
-    except ValueError:  # a parameter's; it is known from the point itself
-        return text
+    return float(text) if text or name == "seconds" else None
 
 
 def claim(folder: Path, definition: Definition) -> None:
     """Make the folder the one of this sweep; refuse the folder of another one, or of something else."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / DEFINITION
+    shown = {"sha256": definition.digest, "definition": definition.expanded()}
+    content = (json.dumps(shown, indent=1, ensure_ascii=False) + "\n").encode()
     if not path.exists():
         if any(folder.iterdir()):
             raise FileError(f"the folder {str(folder)!r} holds other files: a sweep needs one of its own; name another")
-        content = {"sha256": definition.digest, "definition": definition.expanded()}
-        write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or found.get("sha256") != definition.digest:
-        raise FileError(
-            f"the folder {str(folder)!r} holds the results of another sweep: name another one as out, or delete it"
-        )
+        write_whole(path, content)
+    require_regular(path)
+    with path.open("rb") as file:
+        if file.read(len(content) + 1) != content:
+            raise FileError(
+                f"the folder {str(folder)!r} holds the results of another sweep: name another one as out, or delete it"
+            )
 
 
 def _started(path: Path, columns: list[str]) -> TextIO:
     """The file, open at its end; with its header, where it is new."""
     if not path.exists():
         write_whole(path, (",".join(columns) + "\n").encode())
+    require_growable(path)
+    require_regular(path)
     return path.open("a", newline="", encoding="utf-8")
 
 
@@ -162,8 +176,18 @@ def _cut(path: Path, runs: int | None) -> None:
     with path.open("rb") as file:
         for number, line in enumerate(file):
             whole = line.endswith(b"\n")
-            if not whole or (runs is not None and number and int(line.split(b",", 1)[0]) > runs):
+            if not whole or (runs is not None and number and _run_of(line, path) > runs):
                 break
             end += len(line)
     if end < path.stat().st_size:
         os.truncate(path, end)
+
+
+def _run_of(line: bytes, path: Path) -> int:
+    """The number of the run to which a line of epochs.csv belongs."""
+    try:
+        return int(line.split(b",", 1)[0])
+    except ValueError as error:
+        raise FileError(
+            f"{str(path)!r} is not as this sweep wrote it: name another folder, or delete this one"
+        ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from portable_bp.errors import ConfigurationError, FileError
+from portable_bp.writing import require_growable
 
 
 class Lines:
@@ -20,6 +21,7 @@ class Lines:
         """Open the file, and give the first line of what it holds, or nothing."""
         self.require_free()
         try:
+            require_growable(self.path)
             first, ends = _first_and_end(self.path) if self.append and self.path.is_file() else (b"", True)
             if ends:
                 self._file = FileIO(str(self.path), "a" if self.append else "x")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import pickle
 import struct
 import sys
@@ -111,6 +112,17 @@ def several(path):
         np.savez(file, a=np.eye(2))
 
 
+def declares_a_terabyte(path):
+    header = {"shape": (10**6, 10**6), "fortran_order": False, "descr": "|u1"}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+
+
+def deep(path):
+    header = b"[" * 9000 + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+
+
 REFUSED = {
     "pickled objects": ("x.npy", pickled, "can't be read as .npy"),
     "a bare pickle": ("x.npy", bare_pickle, "can't be read as .npy"),
@@ -118,13 +130,27 @@ REFUSED = {
     "text as .npy": ("x.npy", as_csv, "can't be read as .npy"),
     "empty .npy": ("x.npy", lambda path: path.touch(), "can't be read as .npy"),
     "a single number": ("x.npy", lambda path: np.save(path, 3.0), "x must have the shape (n, 2); got ()"),
+    "more declared than held": ("x.npy", declares_a_terabyte, "it declares 1000000000000 bytes and holds 0"),
+    "no example": ("x.npy", lambda path: np.save(path, np.zeros((0, 28, 28))), "holds no example, shape (0, 28, 28)"),
+    "named fields": ("x.npy", lambda path: np.save(path, np.zeros(2, "f4, f4")), "it must hold real numbers"),
+    "a header of great depth": ("x.npy", deep, "can't be read as .npy"),
+    "a pipe": ("x.csv", os.mkfifo, "it is a pipe or a device: copy what it gives into a file"),
+    "a folder": ("x.npy", os.mkdir, "Is a directory"),
     "strings": ("x.npy", lambda path: np.save(path, np.array([["a", "b"]])), "it must hold real numbers"),
     "NaN": ("x.npy", lambda path: np.save(path, [[np.nan, 1]]), "that are NaN or infinite"),
     "wrong width": ("x.csv", lambda path: path.write_text("1,2,3\n"), "x must have the shape (n, 2); got (1, 3)"),
-    "ragged rows": ("x.csv", lambda path: path.write_text("1,2\n3\n"), "holds rows of 1, 2 values"),
+    "ragged rows": (
+        "x.csv",
+        lambda path: path.write_text("1,2\n3\n"),
+        "holds rows of 2 values and, in row 2, of 1: give",
+    ),
     "empty .csv": ("x.csv", lambda path: path.touch(), "holds no row of numbers"),
     "header alone": ("x.csv", lambda path: path.write_text("a,b\n"), "holds no row of numbers"),
-    "word among numbers": ("x.csv", lambda path: path.write_text("1,2\n3,x\n"), "has values that aren't numbers"),
+    "word among numbers": (
+        "x.csv",
+        lambda path: path.write_text("1,2\n3,x\n"),
+        "has values that aren't numbers, the first, 'x', in row 2: remove",
+    ),
     "binary as .csv": ("x.csv", lambda path: path.write_bytes(b"\xff\xfe\x00"), "can't be read as .csv"),
     "no IDX": ("x", as_csv, "an IDX file begins with 00 00"),
     "missing .npy": ("x.npy", lambda path: None, "No such file"),

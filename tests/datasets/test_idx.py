@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
-from portable_bp.datasets import read_idx
+from portable_bp.datasets import idx, read_idx
 from portable_bp.errors import FileError
 
 PACKERS = {"raw": bytes, "gzip": lambda data: gzip.compress(data, mtime=0)}
@@ -156,6 +156,27 @@ def test_a_gzip_bomb_is_read_no_further_than_its_declared_end(file):
     message, peak = refused_with_peak(file)
     assert "declares 10 bytes of values and holds more" in message
     assert peak < 8 << 20
+
+
+@pytest.mark.parametrize(("packed", "refused"), [(1000, False), (999, True)])
+def test_a_large_gzip_may_become_a_hundred_times_as_large(packed, refused, file, monkeypatch, to_idx):
+    monkeypatch.setattr(idx, "HARMLESS", 50_000)
+    values = np.zeros(100_000, "u1")
+    whole = gzip.compress(to_idx(values), mtime=0)
+    comment = bytes(packed - len(whole) - 1).replace(b"\0", b"x") + b"\0"
+    file.write_bytes(whole[:3] + bytes([whole[3] | 16]) + whole[4:10] + comment + whole[10:])
+    if refused:
+        with pytest.raises(FileError, match="unpacks to more than 99,900 bytes, 100 times its own size"):
+            read_idx(file)
+    else:
+        np.testing.assert_array_equal(read_idx(file), values)
+
+
+def test_a_small_gzip_may_hold_whatever_it_likes(file, to_idx):
+    values = np.zeros(10**6, "u1")
+    file.write_bytes(gzip.compress(to_idx(values), mtime=0))
+    assert file.stat().st_size < 2000
+    np.testing.assert_array_equal(read_idx(file), values)
 
 
 def refused_with_peak(file):

@@ -91,16 +91,23 @@ def test_a_grid_runs_through_lists_whole_numbers_and_quantized_ranges(given, exp
 
 
 REFUSED = [
-    ("rate", 0.1, "parameter 'rate' is 0.1: write 'value: 0.1'"),
+    ("rate", "0.1\n0.2", r"parameter 'rate' is '0.1\\n0.2': write value: '0.1\\n0.2', values"),
+    ("rate", {"values": [1], "a\u2028b": 0}, r"has a value or values and 'a\\u2028b': leave"),
+    ("rate", {"values": [1], "distribution": "a\nb"}, r"distribution: 'a\\nb'"),
+    ("rate", {"distribution": "uniform", "min": 0, "max": 1, "a\rb": 2}, r"has 'a\\rb': uniform takes min, max"),
+    ("rate", {"min": 0.0, "max": 10**400}, "uniform needs a finite number there"),
+    ("seed", {"min": -(10**400), "max": 0}, "int_uniform needs a whole number there"),
+    ("rate", {"values": [1, 2], "probabilities": [1e308, 1e308]}, "not all 0 and of a finite sum"),
+    ("rate", 0.1, "parameter 'rate' is 0.1: write value: 0.1, values"),
     ("rate", {"values": []}, r"has values: \[\]: write a list of at least one value"),
     ("rate", {"values": 0.1}, "has values: 0.1: write a list"),
     ("rate", {"values": [0.1, "high"]}, "has the value 'high': it must be a number"),
-    ("rate", {"value": 0.1, "min": 0}, "has a value or values and min"),
-    ("rate", {"values": [0.1], "distribution": "normal"}, "and distribution: normal"),
+    ("rate", {"value": 0.1, "min": 0}, "has a value or values and 'min'"),
+    ("rate", {"values": [0.1], "distribution": "normal"}, "and distribution: 'normal'"),
     ("rate", {"values": [0.1, 0.2], "probabilities": [1]}, "one number of at least 0 for each of its 2 values"),
     ("rate", {"values": [0.1, 0.2], "probabilities": [0, 0]}, "not all 0"),
     ("rate", {"distribution": "gaussian", "mu": 1}, "'gaussian': write one of constant, .*log_uniform_values"),
-    ("rate", {"distribution": "uniform", "min": 0, "max": 1, "sigma": 2}, "has sigma: uniform takes min, max"),
+    ("rate", {"distribution": "uniform", "min": 0, "max": 1, "sigma": 2}, "has 'sigma': uniform takes min, max"),
     ("rate", {"min": 0.1}, "has max: None: uniform needs a finite number there"),
     ("rate", {"min": "low", "max": 1.0}, "has min: 'low': uniform needs a finite number"),
     ("rate", {"min": 0.0, "max": float("inf")}, "has max: inf"),
@@ -125,8 +132,29 @@ def test_wrong_entries_are_refused_in_one_line_with_value_and_cure(name, given, 
 def test_a_grid_refuses_what_has_no_list_and_what_has_too_long_a_one():
     with pytest.raises(bp.ConfigurationError, match=r"'rate' is uniform .* grid can't run through: .*method: random"):
         read_parameter("rate", {"min": 0.0, "max": 1}).in_grid()
-    with pytest.raises(bp.ConfigurationError, match="more than 10,000,000 values"):
+    with pytest.raises(bp.ConfigurationError, match="more than 1,000,000 values"):
         read_parameter("seed", {"min": 0, "max": 10**9}).in_grid()
+
+
+@pytest.mark.parametrize("q", [1e-300, 1e-10], ids=str)
+def test_a_grid_refuses_what_no_number_can_count(q):
+    given = {"distribution": "q_uniform", "min": -1e308, "max": 1e308, "q": q}
+    with pytest.raises(bp.ConfigurationError, match="more than 1,000,000 values"):
+        read_parameter("rate", given).in_grid()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"distribution": "inv_log_uniform", "min": -2000, "max": -1000},
+        {"distribution": "q_uniform", "min": -1e308, "max": 1e308, "q": 1},
+        {"distribution": "q_normal", "mu": 1e308, "sigma": 0, "q": 1e-10},
+    ],
+    ids=lambda given: given["distribution"],
+)
+def test_a_draw_that_divides_by_zero_or_has_no_end_is_refused(given):
+    with pytest.raises(bp.ConfigurationError, match="drew a number that no float holds"):
+        read_parameter("rate", given).draw(Stream(0, "test"))
 
 
 def test_a_draw_that_no_float_holds_names_the_cure():

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import os
 
 import pytest
 
 import portable_bp as bp
 from portable_bp.history import History
 from portable_bp.sweeping.definition import read_definition
+from portable_bp.sweeping.figures import CURVES, draw
 from portable_bp.sweeping.run import Result
 from portable_bp.sweeping.search import search_of
 from portable_bp.sweeping.table import Table
@@ -115,14 +117,77 @@ def test_the_folder_of_another_sweep_and_of_something_else_is_refused_and_left_a
         table()
 
 
-@pytest.mark.parametrize("damage", ["header", "missing row"])
-def test_a_damaged_table_is_refused(table, tmp_path, damage):
+DAMAGE = {
+    "another header": lambda header, first, *rest: ["a,b\n", first, *rest],
+    "a missing row": lambda header, first, *rest: [header, *rest],
+    "a row with a cell too few": lambda header, first, *rest: [header, first.rpartition(",")[0] + "\n", *rest],
+    "a row with a cell too many": lambda header, first, *rest: [header, first[:-1] + ",x\n", *rest],
+    "a status of its own": lambda header, first, *rest: [header, first.replace("finished", "perfect"), *rest],
+    "epochs in words": lambda header, first, *rest: [header, first.replace("finished,2", "finished,two"), *rest],
+    "a figure in words": lambda header, first, *rest: [header, first.replace("1e-320", "best"), *rest],
+    "no seconds": lambda header, first, *rest: [header, first.replace(",0.2,", ",,"), *rest],
+    "a cell of great length": lambda header, first, *rest: [header, "1" * 200_000 + "\n", *rest],
+    "no text": lambda header, first, *rest: [header, first.replace("abc", "\udcff"), *rest],
+    "nothing at all": lambda *lines: [],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_table_is_refused_and_left_alone(damage, table, tmp_path):
     filled(table)
-    lines = (tmp_path / "s/results.csv").read_text().splitlines(keepends=True)
-    kept = ["a,b\n", *lines[1:]] if damage == "header" else [lines[0], *lines[2:]]
-    (tmp_path / "s/results.csv").write_text("".join(kept))
-    with pytest.raises(bp.FileError, match="is not as this sweep wrote it"):
+    path = tmp_path / "s/results.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(damage(*lines)), encoding="utf-8", errors="surrogateescape")
+    before = path.read_bytes()
+    with pytest.raises(bp.FileError, match="is not as this sweep wrote it: name another folder, or delete this one"):
         table()
+    assert path.read_bytes() == before
+
+
+def test_damaged_epochs_are_refused(table, tmp_path):
+    filled(table)
+    with (tmp_path / "s/epochs.csv").open("a") as file:
+        file.write("ten,1,0.5\n")
+    with pytest.raises(bp.FileError, match=r"epochs.csv' is not as this sweep wrote it"):
+        table()
+
+
+@pytest.mark.parametrize("name", ["results.csv", "epochs.csv"])
+def test_no_table_is_written_through_a_link(name, table, tmp_path):
+    filled(table)
+    (tmp_path / "s" / name).rename(tmp_path / "foreign")
+    (tmp_path / "s" / name).symlink_to(tmp_path / "foreign")
+    before = (tmp_path / "foreign").read_bytes()
+    with pytest.raises(bp.FileError, match="it is a symbolic link to .*foreign', through which nothing is written"):
+        table()
+    assert (tmp_path / "foreign").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "results.csv", "epochs.csv"])
+def test_a_pipe_in_place_of_a_file_of_the_table_is_refused(name, table, tmp_path):
+    filled(table)
+    (tmp_path / "s" / name).unlink()
+    os.mkfifo(tmp_path / "s" / name)
+    with pytest.raises(bp.FileError, match="it is a pipe"):
+        table()
+
+
+def test_the_pictures_of_a_sweep_replace_links(table, tmp_path):
+    (tmp_path / "foreign").write_bytes(b"mine")
+    folder = tmp_path / "s"
+    bp.sweep(GIVEN | {"run_cap": 2}, out=folder, dataset="xor", epochs=1)
+    (folder / CURVES).symlink_to(tmp_path / "foreign")
+    definition = read_definition(GIVEN | {"run_cap": 2}, {"dataset": "xor", "epochs": 1})
+    draw(bp.sweep(GIVEN | {"run_cap": 2}, out=folder, dataset="xor", epochs=1), definition, folder)
+    assert (tmp_path / "foreign").read_bytes() == b"mine"
+    assert (folder / CURVES).read_bytes().startswith(b"\x89PNG")
+    assert not (folder / CURVES).is_symlink()
+
+
+@pytest.mark.parametrize("out", ["a\0b", "a" * 300])
+def test_a_folder_that_cannot_be_is_refused(out, tmp_path):
+    with pytest.raises(bp.FileError, match="can't write to .*: name another folder"):
+        bp.sweep(GIVEN, out=tmp_path / out, dataset="xor")
 
 
 def test_a_damaged_definition_is_refused(table, tmp_path):

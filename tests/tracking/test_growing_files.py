@@ -92,6 +92,27 @@ def test_an_empty_file_may_be_appended_to(kind, fit, tmp_path):
     assert len((tmp_path / f"run.{kind}").read_text().splitlines()) == 4
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_is_appended_through_a_link(there, kind, fit, net, tmp_path):
+    foreign = tmp_path / "foreign"
+    if there:
+        foreign.touch()
+    (tmp_path / f"run.{kind}").symlink_to(foreign)
+    with pytest.raises(bp.FileError, match=r"symbolic link to .*foreign', through which nothing is written"):
+        fit(KINDS[kind](tmp_path / f"run.{kind}", append=True))
+    assert foreign.exists() == there
+    assert not there or foreign.read_bytes() == b""
+    assert net.epoch == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pipe_that_nobody_reads_is_refused(kind, fit, tmp_path):
+    os.mkfifo(tmp_path / f"run.{kind}")
+    with pytest.raises(bp.FileError, match="it is a pipe, which may wait for ever for its reader"):
+        fit(KINDS[kind](tmp_path / f"run.{kind}", append=True))
+
+
 @pytest.mark.parametrize("bad", ["nowhere/run", "null\0byte"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_path_that_cannot_be_opened_is_refused_before_training(kind, bad, fit, net, tmp_path):
