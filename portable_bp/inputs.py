@@ -117,8 +117,8 @@ def require_finite(backend: Backend, array: Array, name: str) -> Array:
     """Refuse NaN and infinities, and say where the first one is."""
     xp = backend.xp
     rows = array if array.ndim else xp.reshape(array, (1,))
-    step = max(1, LOOKED_AT * rows.shape[0] // max(1, prod(rows.shape)))
-    if all(bool(xp.all(xp.isfinite(rows[i : i + step, ...]))) for i in range(0, rows.shape[0], step)):
+    n, step = rows.shape[0], max(1, LOOKED_AT // max(1, prod(rows.shape[1:])))
+    if all(bool(xp.all(xp.isfinite(rows[i : min(i + step, n), ...]))) for i in range(0, n, step)):
         return array
     host = backend.to_numpy(array)
     bad = ~np.isfinite(host)
