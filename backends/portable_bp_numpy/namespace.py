@@ -33,6 +33,16 @@ class Namespace:
         """As `numpy.astype`, which takes no single numbers."""
         return x if not copy and dtype == x.dtype else x.astype(dtype, copy=copy)
 
+    def matrix_transpose(self, x: Any) -> Any:
+        """As `numpy.matrix_transpose`, recorded by a name that every CuPy has."""
+        if x.ndim < 2:
+            raise ValueError("matrix_transpose takes arrays of at least two axes")
+        return np.swapaxes(x, -1, -2)
+
+    def permute_dims(self, x: Any, axes: Any) -> Any:
+        """As `numpy.permute_dims`, recorded by a name that every CuPy has."""
+        return np.transpose(x, axes)
+
     def take(self, x: Any, indices: Any, *, axis: Any = None) -> Any:
         """As `numpy.take`, whose protocol forgets that the indices may be what is recorded."""
         if isinstance(indices, Recorded):

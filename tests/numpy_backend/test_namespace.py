@@ -56,3 +56,8 @@ def test_astype_takes_single_numbers_and_copies_unless_told_otherwise():
     assert xp.astype(np.float64(1.5), xp.float32).dtype == np.float32
     assert not np.may_share_memory(xp.astype(X, X.dtype), X)
     assert xp.astype(X, X.dtype, copy=False) is X
+
+
+def test_a_matrix_has_two_axes():
+    with pytest.raises(ValueError, match="at least two axes"):
+        Namespace().matrix_transpose(np.zeros(3))
