@@ -888,3 +888,14 @@ def test_arrays_on_the_device_are_used_without_a_copy_to_the_host(backend, dtype
         net.gradients(x, target)
         net.forward(x)
     assert read == [(5,), (2,)] * 2  # two losses and whether they are finite; loss and accuracy, twice
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 10, 11, 1000])
+def test_what_is_not_finite_is_found_wherever_it_lies(at_once, backend, monkeypatch):
+    monkeypatch.setattr(inputs, "LOOKED_AT", at_once)
+    for place in [(0, 0), (3, 4), (6, 4)]:
+        x = np.zeros((7, 5))
+        assert inputs.require_finite(backend, backend.asarray(x), "x").shape == (7, 5)
+        x[place] = np.inf
+        with pytest.raises(bp.DataError, match=rf"1 values .* at \[{place[0]}, {place[1]}\]"):
+            inputs.require_finite(backend, backend.asarray(x), "x")

@@ -42,7 +42,7 @@ class Captured:
             self._order = bench.empty((self._capacity, batch), INT64)
             self._bases = bench.empty(len(self._rows), ADDRESS)
             calls = [
-                *([] if isinstance(order, int) else self._gathering(data, batch)),
+                *([] if isinstance(order, int) else self._gathering(recording.stored, batch)),
                 *program.calls,
                 *self._storing(),
             ]
@@ -50,11 +50,11 @@ class Captured:
             self._begin(order, slice(0, 1))
             self._graph = self._capture(calls)
 
-    def _gathering(self, data: Batch, batch: int) -> list[Call]:
+    def _gathering(self, stored: Sequence[Any], batch: int) -> list[Call]:
         """Calls that gather the batch of the step that the counter names."""
         calls = []
-        for which, (array, out) in enumerate(zip(data, self._rows, strict=True)):
-            kind = "" if array.dtype == out.dtype else "bytes_as_"
+        for which, (dtype, out) in enumerate(zip(stored, self._rows, strict=True)):
+            kind = "" if dtype == out.dtype else "bytes_as_"
             gather = self._program.functions[f"gather_{kind}{out.dtype.itemsize}"]
             sizes = [np.int64(n) for n in (which, batch, numbers(out.shape[1:]))]
             calls.append(launch(gather, out.size, out, self._bases, self._order, self._counter, *sizes))

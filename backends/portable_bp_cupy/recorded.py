@@ -23,11 +23,13 @@ Form = tuple[tuple[int, ...], Any]
 class Recording:
     """``leaves`` become ``results``, by their paths; ``rows`` is the batch; ``nodes`` all that has to be computed.
 
-    Rows of bytes that the step makes numbers of are recorded as these numbers, for gathering can do it on the way.
+    Rows of bytes that the step makes numbers of are recorded as these numbers, for gathering can do it on the way;
+    ``stored`` has the dtypes in which the rows lie in memory.
     """
 
     leaves: dict[Any, Node]
     rows: list[Node]
+    stored: list[Any]
     results: Leaves
     loss: Node
     nodes: list[Node]
@@ -47,7 +49,8 @@ def record(step: Step, state: State, batch: Sequence[Form], xp: Namespace) -> Re
     if not isinstance(loss, Recorded) or loss.node.function is None or loss.node.base is not None:
         raise NotRecordable("the loss is no result of the step's own")
     nodes = needed(tape.nodes, [*results.values(), loss.node])
-    return Recording(leaves, [_as_numbers(row, nodes) for row in rows], results, loss.node, nodes)
+    stored = [row.dtype for row in rows]
+    return Recording(leaves, [_as_numbers(row, nodes) for row in rows], stored, results, loss.node, nodes)
 
 
 def _as_numbers(row: Node, nodes: list[Node]) -> Node:

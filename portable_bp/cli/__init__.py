@@ -6,7 +6,6 @@ Whatever is wrong with the input ends in one line on stderr and the exit status 
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +25,8 @@ for command in (train.train, sweep.sweep, evaluate.evaluate, predict.predict, ve
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         print(f"portable-bp {version('portable-bp')}")
         raise typer.Exit
 

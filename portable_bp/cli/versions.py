@@ -1,7 +1,6 @@
 """Versions of everything that decides a result."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = {
     "portable_bp": ("portable-bp",),
@@ -16,6 +15,8 @@ PACKAGES = {
 
 def versions() -> dict[str, str]:
     """Versions by name, of what is installed; nothing is imported."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {"Python": platform.python_version()}
     for name, distributions in PACKAGES.items():
         for distribution in distributions:
