@@ -378,7 +378,10 @@ DESCRIPTIONS = {
     ),
     "a list": ({"text": "[]"}, "holds no checksum"),
     "null": ({"text": "null"}, "holds no checksum"),
-    "a part of a description": ({"text": json.dumps(sealed({}, {"layers": []})), "tensors": {}}, "describes no network"),
+    "a part of a description": (
+        {"text": json.dumps(sealed({}, {"layers": []})), "tensors": {}},
+        "describes no network",
+    ),
     "a key that is there twice": ({"text": '{"seed": 0, "seed": 1}'}, "the key 'seed' is there twice"),
     "a description that is too long": ({"text": '"' + "a" * 2**22 + '"'}, "more than 4,194,304"),
     "cut JSON": ({"text": '{"layers": ['}, "can't be read"),

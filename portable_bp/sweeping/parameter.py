@@ -125,7 +125,9 @@ def _distributed(written: str, option: Option, kind: Any, rest: dict[str, Any]) 
     keys = DISTRIBUTIONS[kind].keys
     numbers = {name: rest.pop(name, default) for name, default in keys.items()}
     if rest:
-        raise ConfigurationError(f"parameter {written!r} has {', '.join(map(repr, rest))}: {kind} takes {', '.join(keys)}")
+        raise ConfigurationError(
+            f"parameter {written!r} has {', '.join(map(repr, rest))}: {kind} takes {', '.join(keys)}"
+        )
     for name, value in numbers.items():
         numbers[name] = _number(written, kind, name, value)
     _check_range(written, kind, numbers)
