@@ -15,7 +15,7 @@ from typing import Any
 def require_regular(path: Path) -> int:
     """Size in bytes of a file that ends; symbolic links are followed.
 
-    OSError, before anything is opened, for what is missing, a folder, or a pipe or device, which may block or never end.
+    OSError, before anything is opened, for what is missing, a folder, or a pipe or device: it may block, or never end.
     """
     try:
         found = path.stat()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from typing import Any
 
 from portable_bp.backend import Backend, Batch, Epoch, Order, State, Step, T, lowered_by
@@ -14,6 +15,11 @@ AS_WRITTEN = {"xla_disable_hlo_passes": "algsimp,fusion", "xla_backend_optimizat
 """XLA's algebraic simplifier turns quotients into products with reciprocals and joins constants; a fused kernel
 contracts a·b + c. Without these two passes each operation is a kernel of its own, on the CPU; level 0 compiles them
 five times faster."""
+
+KEPT = 8
+"""Compiled epochs kept of a step, one for each number of full-batch steps that was asked for: some 4 MB each."""
+
+Form = tuple[int | None, ...]
 
 
 def _import_jax() -> Any:
@@ -102,7 +108,7 @@ class JaxBackend(Backend):
             # The order's numbers are row numbers; "fill" would compare each of them with the bounds.
             return lambda state, rows: step(state, tuple(jax.numpy.take(a, rows, axis=0, mode="clip") for a in data))
 
-        def epoch(state: State, data: Batch, arrays: list[Any], form: tuple[int | None, ...]) -> tuple[State, Any]:
+        def epoch(form: Form, state: State, data: Batch, arrays: list[Any]) -> tuple[State, Any]:
             losses, orders = [], iter(arrays)
             for steps in form:
                 if steps is None:
@@ -115,12 +121,15 @@ class JaxBackend(Backend):
         # Where arrays lie is said, or a second call with the first one's results would compile once more.
         here = jax.sharding.SingleDeviceSharding(self._device)
         options = AS_WRITTEN if as_written else None
-        compiled = jax.jit(epoch, static_argnums=3, in_shardings=here, out_shardings=here, compiler_options=options)
+
+        @lru_cache(maxsize=KEPT)
+        def compiled(form: Form) -> Any:
+            return jax.jit(partial(epoch, form), in_shardings=here, out_shardings=here, compiler_options=options)
 
         def run(state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
-            arrays = [order for order in orders if not isinstance(order, int)]
-            result: tuple[State, Any] = compiled(
-                state, data, arrays, tuple(order if isinstance(order, int) else None for order in orders)
+            form = tuple(order if isinstance(order, int) else None for order in orders)
+            result: tuple[State, Any] = compiled(form)(
+                state, data, [order for order in orders if not isinstance(order, int)]
             )
             return result
 

@@ -48,8 +48,9 @@ def _claim(folder: Path) -> None:
         taken = any(folder.iterdir())
         tempfile.TemporaryFile(dir=folder).close()
     except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", error)
         raise FileError(
-            f"the output folder {str(folder)!r} can't be written to ({getattr(error, 'strerror', error)}): name another one with --output"
+            f"the output folder {str(folder)!r} can't be written to ({said}): name another one with --output"
         ) from error
     if taken:
         raise FileError(

@@ -62,8 +62,8 @@ def asked(run, xor_model, tmp_path, monkeypatch):
         ("{", [], None),
         ("[" * 5000, [], None),
         (" " * (1 << 20) + "{}", [], None),
-        ({"dataset": "mnist", "data": "a" * 300}, [], None),
-        ({"dataset": "mnist", "data": "a\0b"}, [], None),
+        ({"dataset": "xor", "data": "a" * 300}, [], None),
+        ({"dataset": "xor", "data": "a\0b"}, [], None),
     ],
 )
 def test_data_is_by_default_where_the_run_took_it(asked, configuration, options, expected):

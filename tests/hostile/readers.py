@@ -155,9 +155,11 @@ def configuration_bytes():
 YAML = (
     b"program: train.py\nmethod: grid\nmetric: {name: train_acc, goal: maximize}\nrun_cap: 4\nparameters:\n"
     b"  hidden: {values: ['', 4, [4, 2]]}\n  rate: {values: [0.1, 1e-2]}\n  epochs: {value: 3}\n",
-    b"method: random\nrun_cap: 5\nparameters:\n  rate: {distribution: q_log_uniform_values, min: 1e-4, max: 0.1, q: 0.01}\n"
+    b"method: random\nrun_cap: 5\nparameters:\n"
+    b"  rate: {distribution: q_log_uniform_values, min: 1e-4, max: 0.1, q: 0.01}\n"
     b"  l2: {distribution: inv_log_uniform, min: 0, max: 3}\n  seed: {min: 0, max: 10}\n"
-    b"  activation: {values: [relu, tanh], probabilities: [0.3, 0.7]}\n  batch_size: {distribution: q_normal, mu: 9, q: 4}\n",
+    b"  activation: {values: [relu, tanh], probabilities: [0.3, 0.7]}\n"
+    b"  batch_size: {distribution: q_normal, mu: 9, q: 4}\n",
     b"method: grid\ntags: &a [1, 2]\nparameters: &p\n  epochs: {min: 1, max: 3}\n  seed: {values: *a}\n"
     b"  rate: {distribution: q_uniform, min: 0.1, max: 0.5, q: 0.1}\n  <<: {dropout: {value: 0.5}}\n",
 )

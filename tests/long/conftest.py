@@ -1,4 +1,4 @@
-"""Tests that take minutes; ``pytest -m long tests/long --long-report report.jsonl`` runs them and keeps their figures."""
+"""Tests that take minutes; ``pytest -m long tests/long --long-report report.jsonl`` runs them and keeps figures."""
 
 import json
 from pathlib import Path

@@ -46,8 +46,9 @@ def emptied(folder):
 
 def read_all(reader, contents, folder):
     """Numbers of files tried, read and refused; raises what is no refusal, with the file left in the folder."""
-    read, tried = 0, 0
-    for tried, content in enumerate(contents, start=1):
+    read = tried = 0
+    for content in contents:
+        tried += 1
         (folder / reader.name).write_bytes(reader.wrapped(content))
         read += outcome(reader, folder / reader.name) is None
         emptied(folder)
@@ -92,7 +93,7 @@ def test_every_flipped_bit_of_a_model_is_refused(count, all_readers, tmp_path, r
     assert found == {"files": len(bits), "read": 0, "refused": len(bits)}
 
 
-# -- what stands where a file should ------------------------------------------------------------------------------------
+# -- what stands where a file should -----------------------------------------------------------------------------------
 
 PLACES = {
     "a folder": lambda path, sound: path.mkdir(),
@@ -139,7 +140,7 @@ def test_names_that_no_file_has_are_refused_in_one_line(name, path, reader, tmp_
     assert outcome(reader, tmp_path / path) is not None or name in LENIENT
 
 
-# -- memory -------------------------------------------------------------------------------------------------------------
+# -- memory ------------------------------------------------------------------------------------------------------------
 
 
 def tensors_file(header, data=b""):

@@ -158,7 +158,7 @@ def test_no_table_is_written_through_a_link(name, table, tmp_path):
     (tmp_path / "s" / name).rename(tmp_path / "foreign")
     (tmp_path / "s" / name).symlink_to(tmp_path / "foreign")
     before = (tmp_path / "foreign").read_bytes()
-    with pytest.raises(bp.FileError, match="it is a symbolic link to .*foreign', through which nothing is written"):
+    with pytest.raises(bp.FileError, match=r"it is a symbolic link to .*foreign', through which nothing is written"):
         table()
     assert (tmp_path / "foreign").read_bytes() == before
 
@@ -186,7 +186,7 @@ def test_the_pictures_of_a_sweep_replace_links(table, tmp_path):
 
 @pytest.mark.parametrize("out", ["a\0b", "a" * 300])
 def test_a_folder_that_cannot_be_is_refused(out, tmp_path):
-    with pytest.raises(bp.FileError, match="can't write to .*: name another folder"):
+    with pytest.raises(bp.FileError, match=r"can't write to .*: name another folder"):
         bp.sweep(GIVEN, out=tmp_path / out, dataset="xor")
 
 
