@@ -98,15 +98,14 @@ class Fit:
     @contextmanager
     def _told_of_begin_and_end(self, epochs: int) -> Iterator[None]:
         """Those told last begin first and end last, so that all others are between."""
-        saved = iter(self.resumed.states if self.resumed else ())
-        states = {id(callback): next(saved) for callback in self.with_state} if self.resumed else {}
+        numbers = {id(callback): number for number, callback in enumerate(self.with_state)}
         self.net.fitting = self
         with ExitStack() as stack:
             stack.callback(setattr, self.net, "fitting", None)
             for callback in sorted(self.callbacks, key=lambda callback: not callback.told_last):
                 stack.callback(callback.on_fit_end, self.net)
-                if id(callback) in states:
-                    callback.on_fit_resume(self.net, epochs, states[id(callback)])
+                if self.resumed and id(callback) in numbers:
+                    self.resumed.hand_over(numbers[id(callback)], callback, self.net, epochs)
                 else:
                     callback.on_fit_begin(self.net, epochs)
             yield

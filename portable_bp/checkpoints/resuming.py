@@ -20,7 +20,9 @@ from portable_bp.optimizers import Optimizer
 from portable_bp.packing import unpacked
 
 if TYPE_CHECKING:
+    from portable_bp.callbacks import Callback
     from portable_bp.fitting import Fit
+    from portable_bp.network import Network
 
 
 class CheckpointWarning(UserWarning):
@@ -36,6 +38,16 @@ class Resumed:
     """States of the callbacks that have one, in their order; None before the first epoch."""
     best: dict[str, Any] | None
     """The best checkpoint so far."""
+
+    def hand_over(self, number: int, callback: Callback, net: Network, epochs: int) -> None:
+        """Give the ``number``-th callback with a state its own."""
+        try:
+            callback.on_fit_resume(net, epochs, self.states[number])
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            raise FileError(
+                f"{type(callback).__name__} can't take up its state from {str(self.path)!r} ({error!r}): it is that of "
+                "another version or damaged; take another checkpoint"
+            ) from error
 
 
 def resume(fit: Fit, source: bool | str | Path, optimizer: Optimizer | None) -> Optimizer | None:
