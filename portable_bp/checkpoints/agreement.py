@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from portable_bp.arrays import Array
 from portable_bp.backend import Backend
 from portable_bp.description import describe
@@ -59,7 +61,7 @@ def require_agreement(fit: Fit, optimizer: Optimizer, found: Found) -> None:
 
 
 def _fingerprint(backend: Backend, array: Array) -> dict[str, Any]:
-    host = backend.to_numpy(array)
+    host = array if isinstance(array, np.ndarray) else backend.to_numpy(array)  # to_numpy copies, also NumPy's own
     return {"shape": list(host.shape), "SHA-256": digest([{"": host}])}
 
 
