@@ -77,6 +77,7 @@ from portable_bp.tracking import CSVLog, JSONLines, TensorBoard, WandB
 if TYPE_CHECKING:
     from portable_bp import datasets, plots, testing
     from portable_bp.checking import check_gradients, compare_backends
+    from portable_bp.checkpoints import Checkpoint
     from portable_bp.explanation import explain
     from portable_bp.files import load
     from portable_bp.network import Network
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
 
 # What reads NumPy arrays on the host is imported when it is first asked for: the core itself needs no array library.
 _LATER = {
+    "Checkpoint": "portable_bp.checkpoints",
     "Network": "portable_bp.network",
     "RecordGradients": "portable_bp.recording",
     "check_gradients": "portable_bp.checking",
@@ -124,6 +126,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CSVLog",
     "Callback",
+    "Checkpoint",
     "ClipByGlobalNorm",
     "ConfigurationError",
     "Constant",

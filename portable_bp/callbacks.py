@@ -22,6 +22,8 @@ class Callback:
     only_reads_rows: bool = False
     """Whether it neither looks at the network nor stops the training; tiny epochs may then run many at once. It counts
     for the very class that says so: what is derived from it may do more."""
+    told_last: bool = False
+    """Whether it is told of an epoch after all others, and of beginning and end around them."""
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
         """Do something before the first of at most ``epochs`` epochs; `net.settings` says how they are trained."""
@@ -31,6 +33,26 @@ class Callback:
 
     def on_fit_end(self, net: Network) -> None:
         """Do something at the end, also when the training failed or was interrupted."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything that its next call depends on, to be kept in checkpoints: JSON values, and arrays anywhere.
+
+        A callback that overrides this and `restore` goes on after a resume as if nothing had happened; one that doesn't
+        begins anew.
+        """
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take what `state` gave, with lists for its tuples and NumPy arrays for its arrays, after `on_fit_begin`."""
+
+    def on_fit_resume(self, net: Network, epochs: int, state: dict[str, Any] | None) -> None:
+        """Take the place of `on_fit_begin` where a fit goes on from a checkpoint, for a callback with a state.
+
+        At most ``epochs`` epochs are left. ``state`` is None where the checkpoint is from before the first epoch.
+        """
+        self.on_fit_begin(net, epochs)
+        if state is not None:
+            self.restore(state)
 
 
 class EarlyStopping(Callback):
@@ -50,7 +72,7 @@ class EarlyStopping(Callback):
         if not isinstance(monitor, str):
             raise ConfigurationError(f"EarlyStopping got monitor={monitor!r}: name a column such as 'validation_loss'")
         self.monitor, self.restore_best, self.needs = monitor, restore_best, (monitor,)
-        self.sign = -1.0 if monitor.endswith("accuracy") else 1.0
+        self.sign = sign(monitor)
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
         self.best, self.best_epoch, self.waited = float("inf"), 0, 0
@@ -64,6 +86,19 @@ class EarlyStopping(Callback):
             return False
         self.waited += 1
         return self.waited >= self.patience
+
+    def state(self) -> dict[str, Any]:
+        names = ("monitor", "best", "best_epoch", "waited")
+        return {**{name: getattr(self, name) for name in names}, "params": self._best_params}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        if state["monitor"] != self.monitor:
+            raise ConfigurationError(
+                f"EarlyStopping monitors {self.monitor!r}, and monitored {state['monitor']!r} when the checkpoint was "
+                "made: give the same monitor"
+            )
+        self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+        self._best_params = state["params"]
 
     def on_fit_end(self, net: Network) -> None:
         if self.restore_best and self._best_params is not None:
@@ -110,6 +145,16 @@ class PrintRows(Callback):
     def on_epoch_end(self, net: Network, row: Row) -> None:
         if int(row["epoch"]) % self.every == 0:
             print(f"epoch {int(row['epoch']):>4}  {describe(row)}", file=self.file or sys.stdout, flush=True)
+
+
+def sign(column: str) -> float:
+    """-1 for a column that is to rise, an accuracy; 1 for one that is to fall."""
+    return -1.0 if column.endswith("accuracy") else 1.0
+
+
+def keeps_state(callback: Callback) -> bool:
+    """Whether it has a state that belongs into a checkpoint."""
+    return type(callback).state is not Callback.state
 
 
 def only_read_rows(callbacks: Iterable[Callback]) -> bool:

@@ -15,5 +15,5 @@ def digest(params: Sequence[Mapping[str, HostArray]]) -> str:
         for name, array in sorted(layer.items()):
             little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             sha.update(f"{number}.{name} {array.dtype.name} {tuple(array.shape)}\n".encode())
-            sha.update(little.tobytes())
+            sha.update(little)  # as a buffer: a copy would take as much memory again
     return sha.hexdigest()

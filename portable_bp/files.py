@@ -1,57 +1,39 @@
-"""Saving and loading networks: one safetensors file, the architecture as JSON in its header; nothing executable."""
+"""Saving and loading networks: architecture and parameters, and the optimizer's state where it is wanted."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import is_dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
 
-from portable_bp import initializers, layers, losses
+from portable_bp import archive
+from portable_bp.archive import Description, Tensors
 from portable_bp.arguments import whole_number
 from portable_bp.arrays import HostArray
-from portable_bp.backend import Backend
-from portable_bp.checksum import sealed, unsealed
-from portable_bp.description import describe
-from portable_bp.errors import ConfigurationError, FileError, PortableBPError
-from portable_bp.headers import require_short_header
-from portable_bp.reading import read_json, require_regular
-from portable_bp.writing import write_whole
+from portable_bp.backend import Backend, State
+from portable_bp.description import by_name, constructed, describe
+from portable_bp.errors import FileError, PortableBPError
+from portable_bp.optimizers import Optimizer
+from portable_bp.packing import packed, unpacked
 
 if TYPE_CHECKING:
     from portable_bp.network import Network
 
-FORMAT = "portable_bp network 1"
-"""Key of the description in the file's header; one key, since safetensors writes several in random order."""
-Description = dict[str, Any]
+BEYOND_PARAMETERS = ("optimizer", "training")
+"""First words of the names of tensors that are no parameters; a parameter's is its layer's number."""
 LARGEST_COUNT = 2**63 - 1
 """Of epochs and steps: what 64 bits hold."""
 
 
-def save(net: Network, path: str | Path) -> None:
+def save(net: Network, path: str | Path, *, optimizer: bool = False) -> None:
     """Write a network to ``path``, by way of a temporary file beside it: whole or not at all.
 
-    Written are architecture, parameters, and the numbers of epochs and steps; not the optimizer, which starts afresh.
+    Written are architecture, parameters, and the numbers of epochs and steps; with ``optimizer`` the optimizer in use
+    and its state too, so that the loaded network trains on as this one would.
     """
-    tensors = {
-        f"{number}.{name}": net.backend.to_numpy(array)
-        for number, layer in enumerate(net.params)
-        for name, array in layer.items()
-    }
-    try:
-        architecture = json.dumps(sealed(tensors, _architecture(net)))
-    except TypeError as error:
-        raise ConfigurationError(
-            f"can't save the network ({error}): its layers' fields must be numbers, strings, tuples or dataclasses"
-        ) from error
-    content = to_bytes(tensors, {FORMAT: architecture})
-    require_short_header(content)
-    write_whole(Path(path), content)
+    archive.write(Path(path), *contents(net, net.state, net.epoch, net.optimizer if optimizer else None))
 
 
 def load(
@@ -63,20 +45,20 @@ def load(
     precision: str | None = None,
     custom: Iterable[type] = (),
 ) -> Network:
-    """Read a network that was saved on any backend.
+    """Read a network that was saved on any backend, or is in a checkpoint; with its optimizer, where that is there.
 
     ``dtype`` None keeps the file's; ``arithmetic`` and ``precision``, which no file holds, are as for `Network`.
-    ``custom`` names the classes of layers, losses or initializers of your own that the network is made of; only these
-    and portable_bp's are ever constructed.
+    ``custom`` names the classes of layers, losses, initializers, optimizers or schedules of your own that the network
+    is made of; only these and portable_bp's are ever constructed.
 
     Raises FileError for a file that is missing, truncated, changed since it was saved, or no network of portable_bp.
     """
-    known = _by_name(custom)
-    found, tensors = _read(Path(path))
+    known = by_name(custom)
+    description, tensors = archive.read(Path(path))
     try:
-        architecture = {**unsealed(tensors, found), **({} if dtype is None else {"dtype": dtype})}
+        changed = {} if dtype is None else {"dtype": dtype}
         place = {"backend": backend, "arithmetic": arithmetic, "precision": precision}
-        return _network(architecture, tensors, known, place)
+        return _network({**description, **changed}, tensors, known, place)
     except PortableBPError as error:
         raise type(error)(f"{str(path)!r}: {error}") from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -85,93 +67,83 @@ def load(
         ) from error
 
 
-def _architecture(net: Network) -> Description:
+def contents(net: Network, state: State, epoch: int, optimizer: Optimizer | None) -> tuple[Description, Tensors]:
+    """Description and tensors of a network in ``state`` after ``epoch`` epochs; ``optimizer`` None leaves its out."""
+    to_numpy = net.backend.to_numpy
+    tensors = {
+        f"{number}.{name}": to_numpy(array) for number, own in enumerate(state["params"]) for name, array in own.items()
+    }
+    description = {**architecture(net), "epoch": epoch, "step": int(state["step"])}
+    if optimizer is not None:
+        packed_state = packed(state["optimizer"], "optimizer", to_numpy, tensors)
+        description["optimizer"] = {"rule": describe(optimizer), "state": packed_state}
+    return description, tensors
+
+
+def architecture(net: Network) -> Description:
+    """What the network is made of, as JSON."""
     return {
         "layers": [describe(layer) for layer in net.layers],
         "loss": describe(net.loss),
         "dtype": net.dtype,
         "seed": net.seed,
         "input_shape": net.architecture.input_shape,
-        "epoch": net.epoch,
-        "step": net.step,
     }
 
 
-def _construct(description: Any, custom: dict[str, type]) -> Any:
-    """Turn JSON back into the configuration object; only known classes are constructed."""
-    if isinstance(description, list):
-        return tuple(_construct(entry, custom) for entry in description)
-    if not isinstance(description, dict):
-        return description
-    arguments = {name: _construct(value, custom) for name, value in description.items() if name != "class"}
-    return _class(str(description["class"]), custom)(**arguments)
-
-
-def _by_name(custom: Iterable[type]) -> dict[str, type]:
-    listed = list(custom) if isinstance(custom, Iterable) else custom
-    if not isinstance(listed, list) or not all(isinstance(cls, type) for cls in listed):
-        raise ConfigurationError(f"custom={listed!r}: give a list of classes, custom=[MyLayer]")
-    return {cls.__name__: cls for cls in listed}
-
-
-def _class(name: str, custom: dict[str, type]) -> Any:
-    if name in custom:
-        return custom[name]
-    for module in (layers, losses, initializers):
-        if is_dataclass(found := getattr(module, name, None)):
-            return found
-    raise FileError(f"it is made of {name!r}, which portable_bp doesn't know: name the class in load(…, custom=[…])")
-
-
-def _read(path: Path) -> tuple[Any, dict[str, HostArray]]:
-    try:
-        require_regular(path)
-        require_short_header(path)
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator over the file)
-        if FORMAT not in metadata:
-            raise FileError(
-                f"{str(path)!r} is a safetensors file but no network of portable_bp: give one that save() wrote"
-            )
-        return read_json(metadata[FORMAT]), tensors
-    except FileNotFoundError:
-        raise FileError(f"there is no file {str(path)!r}: give the path that save() wrote") from None
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise FileError(
-            f"{str(path)!r} can't be read as a safetensors file ({error}): it is truncated, damaged or foreign; "
-            "give a file that save() wrote"
-        ) from error
-    except OSError as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"can't read {str(path)!r} ({error}): give the path of a file that save() wrote") from error
+def restore(net: Network, description: Description, tensors: Tensors, optimizer: Optimizer | None) -> None:
+    """Give a network the epochs, steps and, with ``optimizer``, its state that a file holds, behind its parameters."""
+    counts = (whole_number(f"its {name}", description[name], 0, LARGEST_COUNT) for name in ("epoch", "step"))
+    net.epoch, net.step = counts
+    if optimizer is not None:
+        saved = unpacked(description["optimizer"]["state"], tensors)
+        with net.backend.activate():
+            net.go_on_with(optimizer, _like(net.start(optimizer)["optimizer"], saved, net.backend))
 
 
 def _network(
-    architecture: Description,
-    tensors: dict[str, HostArray],
-    custom: dict[str, type],
-    place: dict[str, Any],
+    description: Description,
+    tensors: Tensors,
+    custom: Mapping[str, type],
+    place: Mapping[str, Any],
 ) -> Network:
     from portable_bp.network import Network
 
-    for count in ("epoch", "step"):
-        whole_number(f"its {count}", architecture[count], 0, LARGEST_COUNT)
-    params: dict[str, dict[str, HostArray]] = {str(number): {} for number in range(len(architecture["layers"]))}
+    net = Network(
+        [constructed(layer, custom) for layer in description["layers"]],
+        constructed(description["loss"], custom),
+        **place,
+        dtype=description["dtype"],
+        seed=description["seed"],
+        input_shape=description["input_shape"],
+        params=params(description, tensors),
+    )
+    rule = constructed(description["optimizer"]["rule"], custom) if "optimizer" in description else None
+    restore(net, description, tensors, rule if rule is None else net.optimizer_for(rule))
+    return net
+
+
+def params(description: Description, tensors: Tensors) -> list[dict[str, HostArray]]:
+    """The parameters among a file's tensors, one dict a layer."""
+    found: dict[str, dict[str, HostArray]] = {str(number): {} for number in range(len(description["layers"]))}
     for name, tensor in tensors.items():
         number, _, parameter = name.partition(".")
-        params[number][parameter] = tensor
-    if not all(np.issubdtype(tensor.dtype, np.floating) for tensor in tensors.values()):
-        raise FileError("its parameters are no real numbers; save the network again")
-    net = Network(
-        [_construct(layer, custom) for layer in architecture["layers"]],
-        _construct(architecture["loss"], custom),
-        dtype=architecture["dtype"],
-        seed=architecture["seed"],
-        input_shape=architecture["input_shape"],
-        params=list(params.values()),
-        **place,
-    )
-    net.epoch, net.step = architecture["epoch"], architecture["step"]
-    return net
+        if number in BEYOND_PARAMETERS:
+            continue
+        if not np.issubdtype(tensor.dtype, np.floating):
+            raise FileError("its parameters are no real numbers; save the network again")
+        found[number][parameter] = tensor
+    return list(found.values())
+
+
+def _like(fresh: Any, saved: Any, backend: Backend) -> Any:
+    """The saved optimizer state on the device, in the form and the dtypes of a fresh one; else FileError."""
+    if isinstance(fresh, dict) and isinstance(saved, dict) and fresh.keys() == saved.keys():
+        return {name: _like(branch, saved[name], backend) for name, branch in fresh.items()}
+    if isinstance(fresh, list) and isinstance(saved, list) and len(fresh) == len(saved):
+        return [_like(*branches, backend) for branches in zip(fresh, saved, strict=True)]
+    if isinstance(saved, np.ndarray) and not isinstance(fresh, (dict, list)):
+        like = backend.to_numpy(fresh)
+        if like.shape == saved.shape:
+            return backend.asarray(saved.astype(like.dtype, copy=False))
+    raise FileError("its optimizer's state doesn't fit its parameters: it is damaged; save the network again")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +13,11 @@ from portable_bp.arguments import require_fields, whole_number
 from portable_bp.arrays import Array, HostArray, Namespace, Shape
 from portable_bp.backend import Backend, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
-from portable_bp.callbacks import Callback, ProgressBar, checked, only_read_rows
+from portable_bp.callbacks import Callback, ProgressBar, checked
 from portable_bp.digest import digest
 from portable_bp.errors import ConfigurationError, DataError
-from portable_bp.history import History, Rows
+from portable_bp.fitting import Fit
+from portable_bp.history import History
 from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
@@ -28,7 +28,7 @@ from portable_bp.preparation import Preparation
 from portable_bp.reproducible import with_arithmetic
 from portable_bp.streaming import host
 from portable_bp.tracing import Trace, trace
-from portable_bp.training import MOST_EPOCHS, Run, measure, parts
+from portable_bp.training import MOST_EPOCHS, measure, parts
 
 
 class Network:
@@ -63,6 +63,8 @@ class Network:
         """What the last `fit` measured, also when it failed."""
         self.settings: dict[str, Any] = {}
         """How the last `fit` trained: optimizer, epochs, examples, batch_size, shuffle, and the history's columns."""
+        self.fitting: Fit | None = None
+        """The `fit` that is under way, for callbacks."""
         self._optimizer: Optimizer | None = None
         self._state: State = {}
         self.params = self.architecture.initial_params() if params is None else params
@@ -91,6 +93,11 @@ class Network:
     def optimizer(self) -> Optimizer | None:
         """The optimizer in use, with which the next `fit` goes on; None before the first and after `params` are set."""
         return self._optimizer
+
+    @property
+    def state(self) -> State:
+        """What the next step depends on: params, step, and the optimizer's state where one is in use; to read."""
+        return dict(self._state)
 
     def start(self, optimizer: Optimizer) -> State:
         """Give the state from which the pure step goes on: parameters, a fresh optimizer state, the step count."""
@@ -160,6 +167,7 @@ class Network:
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
         progress: bool | None = None,
+        resume: bool | str | Path = False,
     ) -> History:
         """Train for ``epochs`` epochs of mini-batches and return what was measured.
 
@@ -169,7 +177,9 @@ class Network:
         one (or none) goes on where the last one stopped, another one starts afresh. ``batch_size`` None takes the
         whole set, "auto" 32 examples or the whole set where that is smaller. ``validation`` (x, y) is measured after
         each epoch, the training set too with ``measure_training``. ``class_weight`` is "balanced", a dict or a list by
-        class number; ``sample_weight`` (n,). ``progress`` None shows a bar where stderr is a terminal.
+        class number; ``sample_weight`` (n,). ``progress`` None shows a bar where stderr is a terminal. ``resume``, in
+        a call that is otherwise as it was, goes on from a checkpoint: a path says from which folder or file, True from
+        the folder of the `Checkpoint` among the ``callbacks``, or from the beginning where that holds none.
 
         Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError where the loss
         stops being finite; the parameters are then those of the last good epoch.
@@ -178,35 +188,12 @@ class Network:
         with self.backend.activate():
             weight = (sample_weight, class_weight)
             run = self.preparation.run(x, y, (batch_size, shuffle), validation, measure_training, weight)
-            told = checked(callbacks, run.columns)
-            epoch = self._use(optimizer)
             show = sys.stderr.isatty() if progress is None else progress
-            return self._train(run, epoch, epochs, [*([ProgressBar()] if show else []), *told])
-
-    def _train(self, run: Run, epoch: Epoch, epochs: int, callbacks: list[Callback]) -> History:
-        history = self.history = History()
-        self.settings = {
-            "optimizer": self._optimizer,
-            "epochs": epochs,
-            "examples": run.batches.n,
-            "batch_size": run.batches.size,
-            "shuffle": run.batches.shuffle,
-            "columns": run.columns,
-        }
-        with ExitStack() as stack:
-            for callback in callbacks:
-                stack.callback(callback.on_fit_end, self)
-                callback.on_fit_begin(self, epochs)
-            at_once = run.at_once(self._state["params"]) if only_read_rows(callbacks) else 1
-            numbers = range(self.epoch + 1, self.epoch + 1 + epochs)
-            for state, columns in run.epochs(run.reaching(epoch), self._state, numbers, at_once):
-                self._state, self.epoch = state, int(columns["epoch"][-1])
-                history.extend(columns)
-                shown = Rows(columns) if callbacks else ()
-                stop = [callback.on_epoch_end(self, row) for row in shown for callback in callbacks]
-                if any(stop):
-                    break
-        return history
+            told = [*([ProgressBar()] if show else []), *checked(callbacks, run.columns)]
+            fit = Fit(self, run, epochs, told)
+            if resume is not False:
+                optimizer = fit.resume(resume, optimizer)
+            return fit.train(self._use(optimizer))
 
     def optimizer_for(self, given: Optimizer | None) -> Optimizer:
         """Check what `fit` was given for an optimizer; without one it is the last one again, or SGD()."""
@@ -217,6 +204,14 @@ class Network:
     def state_for(self, optimizer: Optimizer) -> State:
         """Give the state from which `fit` goes on: the optimizer's is fresh, unless it equals the one in use."""
         return self._state if optimizer == self._optimizer else self.start(optimizer)
+
+    def arrive(self, state: State, epoch: int) -> None:
+        """Be where the training of ``epoch`` has led."""
+        self._state, self.epoch = state, epoch
+
+    def go_on_with(self, optimizer: Optimizer, state: Any) -> None:
+        """Take ``optimizer`` with a state of it that is on the device."""
+        self._state, self._optimizer = {**self._state, "optimizer": state}, optimizer
 
     def take_over(self, state: State, optimizer: Optimizer, history: History) -> None:
         """Be as a `fit` would have left the network: with its state, the optimizer in use, and what was measured."""
@@ -305,11 +300,11 @@ class Network:
         """SHA-256 over the names, dtypes, shapes and bytes of the parameters: equal digests mean equal bits."""
         return digest([{n: self.backend.to_numpy(a) for n, a in layer.items()} for layer in self.params])
 
-    def save(self, path: str | Path) -> None:
-        """Write architecture and parameters to one safetensors file; see `portable_bp.load`."""
+    def save(self, path: str | Path, *, optimizer: bool = False) -> None:
+        """Write architecture and parameters, and the ``optimizer`` with its state, to one file; see `bp.load`."""
         from portable_bp.files import save
 
-        save(self, path)
+        save(self, path, optimizer=optimizer)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -317,7 +312,7 @@ class Network:
         """Everything but what can be made again, with the arrays as NumPy's, for copies and other processes."""
         left_out = ("model", "preparation", "_compiled")
         kept = {name: value for name, value in self.__dict__.items() if name not in left_out}
-        return {**kept, "_state": mapped(self.backend.to_numpy, self._state)}
+        return {**kept, "fitting": None, "_state": mapped(self.backend.to_numpy, self._state)}
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         self.__dict__.update(kept)

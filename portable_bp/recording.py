@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from portable_bp.arguments import whole_number
 from portable_bp.callbacks import Callback
 from portable_bp.history import History, Row
@@ -38,6 +40,13 @@ class RecordGradients(Callback):
         epoch = int(row["epoch"])
         if epoch % self.every == 0:
             self._record(net, epoch)
+
+    def state(self) -> dict[str, Any]:
+        return {"history": {name: np.asarray(column) for name, column in self.history.columns.items()}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.history = History()
+        self.history.extend({name: column.tolist() for name, column in state["history"].items()})
 
     def _record(self, net: Network, epoch: int) -> None:
         trace = net.trace(self.x, self.y, optimizer=net.optimizer).to_numpy()

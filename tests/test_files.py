@@ -4,6 +4,7 @@ import json
 import os
 import pickletools
 import re
+import stat
 import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as to_safetensors
 
 import portable_bp as bp
+from portable_bp import archive
+from portable_bp.archive import FORMAT
 from portable_bp.checking.cases import LAYERS, LOSSES
 from portable_bp.checking.verification import targets_for
 from portable_bp.checksum import sealed, unsealed
-from portable_bp.files import FORMAT
 
 X = np.arange(12.0).reshape(3, 4) / 12
 INITIALIZERS = [
@@ -537,6 +539,68 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(fsync, kind
             f"can't write {str(path)!r} (No space left on device): make room or name another file; "
             "nothing was changed there"
         )
+
+
+def test_a_save_waits_until_the_file_and_then_its_name_are_on_the_disk(tmp_path, monkeypatch):
+    synced = []
+
+    def sync(descriptor):
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), (tmp_path / "net").exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    network().save(tmp_path / "net")
+    assert synced == [(False, False), (True, True)]
+
+
+def test_a_file_system_that_syncs_no_folders_is_written_all_the_same(tmp_path, monkeypatch):
+    def refuse_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    network().save(tmp_path / "net")
+    assert bits(bp.load(tmp_path / "net")) == bits(network())
+
+
+def test_reading_takes_the_size_of_the_file_in_memory_and_little_more(tmp_path):
+    path = tmp_path / "net"
+    archive.write(path, {}, {"0.weight": np.zeros((1000, 2000)), "0.bias": np.zeros((1, 2000))})
+    size = path.stat().st_size
+    tracemalloc.start()
+    try:
+        archive.read(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size > 16_000_000
+    assert peak < 1.05 * size
+
+
+def test_a_description_that_would_swell_is_refused_before_it_is_read(file):
+    file.write_bytes(to_safetensors({}, {FORMAT: "[" + "[]," * 2_000_000 + "[]]"}))
+    tracemalloc.start()
+    try:
+        error = refusal(file)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert type(error) is bp.FileError
+    assert peak < 4 * file.stat().st_size
+
+
+def test_a_network_without_an_optimizer_in_use_is_saved_as_it_is(tmp_path):
+    network().save(tmp_path / "net", optimizer=True)
+    assert bp.load(tmp_path / "net").optimizer is None
+
+
+def test_an_optimizer_is_loaded_in_another_dtype_with_its_state(tmp_path):
+    net = network()
+    net.fit(X, [0, 1, 2], optimizer=bp.Adam(0.1))
+    net.save(tmp_path / "net", optimizer=True)
+    wide = bp.load(tmp_path / "net", dtype="float64")
+    wide.fit(X, [0, 1, 2], optimizer=bp.Adam(0.1))
+    state = wide.state["optimizer"]
+    assert (str(state["m"][0]["weight"].dtype), str(state["t"].dtype), int(state["t"])) == ("float64", "int64", 2)
 
 
 def test_a_save_replaces_the_file_and_leaves_nothing_beside_it(tmp_path):

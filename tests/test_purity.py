@@ -11,7 +11,7 @@ ROOT = Path(bp.__file__).parent
 LIBRARIES = ("numpy", "cupy", "torch", "jax", "array_api_strict")
 HOST_SIDE = {
     *("digest", "inputs", "weights", "files", "network", "preparation", "testing", "cli", "checking", "datasets"),
-    *("tracing", "recording", "explanation", "plots", "sweeping"),
+    *("tracing", "recording", "explanation", "plots", "sweeping", "archive", "packing", "checkpoints"),
 }
 """Modules for the host's side, where users' arrays, files and data are NumPy's business."""
 ARITHMETIC = [
@@ -84,9 +84,10 @@ def test_the_public_names_are_these():
 
 PUBLIC = sorted(  # as text, since a list of 60 strings a line each would hide what is new
     """
-    AdaGrad Adam AdamW Backend BackendError BinaryCrossEntropy CSVLog Callback ClipByGlobalNorm ConfigurationError
-    Constant CosineDecay DataError DecoupledWeightDecay Dense Dropout ELU EarlyStopping ExponentialDecay FileError
-    Flatten GELU GradientError HalfMeanSquaredError HalfSquaredError He History Identity Initializer
+    AdaGrad Adam AdamW Backend BackendError BinaryCrossEntropy CSVLog Callback Checkpoint ClipByGlobalNorm
+    ConfigurationError Constant CosineDecay DataError DecoupledWeightDecay Dense Dropout ELU EarlyStopping
+    ExponentialDecay FileError Flatten GELU GradientError HalfMeanSquaredError HalfSquaredError He History Identity
+    Initializer
     InverseTimeDecay JSONLines L2 Layer LeCun LeakyReLU Loss MeanSquaredError Momentum Nesterov Network
     NonFiniteError Normal Optimizer PortableBPError PrintRows ProgressBar RMSProp ReLU RecordGradients Rescale SGD
     Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay StochasticLayer Tanh TensorBoard Uniform

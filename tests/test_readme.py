@@ -42,7 +42,7 @@ def test_the_code_prints_what_the_readme_says_but_for_digits(printed):
     assert re.sub(r"\s+", " ", NUMBER.sub("#", printed)) == re.sub(r"\s+", " ", NUMBER.sub("#", expected))
 
 
-@pytest.mark.parametrize("page", ["parts.md", "populations.md"])
+@pytest.mark.parametrize("page", ["parts.md", "populations.md", "checkpoints.md"])
 def test_a_page_of_the_docs_runs_as_pasted(page, tmp_path):
     text = (ROOT / "docs" / page).read_text()
     (tmp_path / "pasted.py").write_text("\n".join(blocks("python", text)))

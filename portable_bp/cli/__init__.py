@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, ``sys.argv`` by default, and return its exit status: 0, 1, 2 or 130."""
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
-    except KeyboardInterrupt:
-        return _fail("interrupted: nothing was written", 130)
+    except KeyboardInterrupt as end:
+        return _fail(str(end) or "interrupted: nothing was written", 130)
     except BrokenPipeError:  # the reader, `head` for example, had enough; Python flushes stdout once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from portable_bp.errors import FileError
+from portable_bp.locking import LOCK, locked
 from portable_bp.reading import read_json, read_text
 
+UNFINISHED = ".unfinished-"
+"""How the name of the folder begins in which results are written before they get their own names."""
 CONFIGURATION, MODEL = "configuration.json", "model.safetensors"
 LARGEST = 1 << 20
 """Bytes of a configuration, which has a thousand."""
@@ -30,11 +34,13 @@ def dated(dataset: str) -> Path:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Make the folder and try to write in it; take away what was made where the work inside the context fails."""
+    """Make the folder, lock it, and try to write in it; take away what was made where the work inside fails."""
     made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     try:
-        _claim(folder)
-        yield
+        _make(folder)
+        with locked(folder):
+            _require_empty(folder)
+            yield
     except BaseException:
         for path in made:
             with suppress(OSError):  # not empty: somebody else uses it by now
@@ -42,17 +48,30 @@ def claimed(folder: Path) -> Iterator[None]:
         raise
 
 
-def _claim(folder: Path) -> None:
+@contextmanager
+def reopened(folder: Path) -> Iterator[None]:
+    """Lock the folder of a run that goes on, and take away what a killed process was about to put there."""
+    if not folder.is_dir():
+        raise FileError(f"there is no folder {str(folder)!r}: name the folder of a run with --checkpoint-every")
+    with locked(folder):
+        for unfinished in folder.glob(f"{UNFINISHED}*"):
+            rmtree(unfinished, ignore_errors=True)
+        yield
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        taken = any(folder.iterdir())
         tempfile.TemporaryFile(dir=folder).close()
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", error)
         raise FileError(
             f"the output folder {str(folder)!r} can't be written to ({said}): name another one with --output"
         ) from error
-    if taken:
+
+
+def _require_empty(folder: Path) -> None:
+    if any(path.name != LOCK for path in folder.iterdir()):
         raise FileError(
             f"the output folder {str(folder)!r} is not empty: a run needs one of its own; name another with --output"
         )
@@ -60,7 +79,7 @@ def _claim(folder: Path) -> None:
 
 def fill(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> None:
     """Let each writer write its file under a temporary name; once all have, give the files their own names."""
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as unfinished:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as unfinished:
         for name, write in writers.items():
             write(Path(unfinished, name))
         for name in writers:

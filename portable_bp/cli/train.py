@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from portable_bp.cli.checkpointing import Order, Rhythm, checkpoint_of, resumable, warnings_as_lines
 from portable_bp.cli.choices import ARITHMETICS, PRECISION
-from portable_bp.cli.folder import claimed, dated, fill
+from portable_bp.cli.folder import claimed, dated, fill, reopened
+from portable_bp.cli.interrupting import interruptible
 from portable_bp.cli.printing import as_json
-from portable_bp.cli.recipe import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, resolve
+from portable_bp.cli.recipe import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Recipe, resolve
 from portable_bp.cli.tasks import TASKS
-from portable_bp.cli.tracking import TRACKERS, trackers
+from portable_bp.cli.tracking import TRACKERS
 from portable_bp.cli.training_run import carry_out
+
+OPTIONS = [field.name for field in fields(Recipe)]
+"""The options that decide a run's result."""
 
 
 def train(
     context: typer.Context,
-    dataset: Annotated[str, typer.Argument(help=", ".join(TASKS))],
+    dataset: Annotated[str | None, typer.Argument(help=", ".join(TASKS))] = None,
     hidden: Annotated[
         str | None, typer.Option(help="Sizes of the hidden layers, such as 128,32; '' for none. [default: by dataset]")
     ] = None,
@@ -62,19 +69,48 @@ def train(
         list[str] | None,
         typer.Option(help=f"Log every epoch into the folder as it ends: {', '.join(TRACKERS)}; may be repeated."),
     ] = None,
+    checkpoint_every: Annotated[
+        str | None,
+        typer.Option(help="Keep checkpoints, one every N epochs, or at the first epoch's end after 30s, 10min, 1h."),
+    ] = None,
+    checkpoint_keep: Annotated[int, typer.Option(help="Checkpoints kept, besides the best.")] = 3,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run of this folder, from its newest sound checkpoint.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Train a network on a dataset.
 
-    The configuration, history.csv, curves.png and model.safetensors go to a folder of their own.
+    The configuration, history.csv, curves.png and model.safetensors go to a folder of their own. Ctrl-C and SIGTERM end
+    a run with checkpoints so that --resume goes on with it; a second one ends it at once.
     """
-    options = {name: value for name, value in context.params.items() if name not in ("output", "track", "json")}
-    recipe = resolve(options)
-    folder = output or dated(dataset)
-    tracked = trackers(track or (), folder)
-    with claimed(folder):
-        run = carry_out(recipe, quiet=json, callbacks=tracked)
+    if dataset is None and resume is None:
+        context.fail("Missing argument 'DATASET'")
+    with ExitStack() as stack:
+        stack.enter_context(interruptible())
+        stack.enter_context(warnings_as_lines())
+        if resume is None:
+            folder, start = output or dated(str(dataset)), None
+            rhythm = None if checkpoint_every is None else Rhythm(checkpoint_every, checkpoint_keep)
+            order = Order(resolve({name: context.params[name] for name in OPTIONS}), list(track or ()), rhythm)
+            callbacks = order.callbacks(folder)
+            stack.enter_context(claimed(folder))
+        else:
+            folder = resume
+            stack.enter_context(reopened(folder))
+            found = checkpoint_of(folder)
+            order, start = Order.of(found).changed(_given(context)), found.path
+            callbacks = order.callbacks(folder)
+        stack.enter_context(resumable(folder))
+        run = carry_out(order.recipe, quiet=json, callbacks=callbacks, resume=start)
         writers = run.writers()
         fill(folder, writers)
     report = {**run.summary(), "folder": str(folder), "files": list(writers)}
     print(as_json(report) if json else "\n".join(run.lines(folder)))
+
+
+def _given(context: typer.Context) -> dict[str, Any]:
+    """The options on the command line, by name, that say more than where to go on and how to report."""
+    names = [name for name in context.params if name not in ("resume", "json")]
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return {name: context.params[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}

@@ -86,17 +86,25 @@ class TrainingRun:
         text = as_json(self.configuration()) + "\n"
         title = f"{self.recipe.dataset}: {self.part} accuracy {100 * self.measured['accuracy']:.2f} %"
         return {
-            CONFIGURATION: lambda path: path.write_text(text, encoding="utf-8"),
             "history.csv": self.history.to_csv,
             **({"curves.png": partial(draw, self.history, title)} if can_draw() else {}),
             MODEL: self.net.save,
+            CONFIGURATION: lambda path: path.write_text(text, encoding="utf-8"),
         }
 
 
 def carry_out(
-    recipe: Recipe, *, quiet: bool, data: Data | None = None, callbacks: Sequence[bp.Callback] = ()
+    recipe: Recipe,
+    *,
+    quiet: bool,
+    data: Data | None = None,
+    callbacks: Sequence[bp.Callback] = (),
+    resume: Path | None = None,
 ) -> TrainingRun:
-    """Load the data, unless given, train, and measure on the part that is reported; ``callbacks`` are told besides."""
+    """Load the data, unless given, train, and measure on the part that is reported; ``callbacks`` are told besides.
+
+    ``resume`` is the checkpoint to go on from.
+    """
     backend = bp.get_backend(recipe.backend)
     data = data or load(recipe.dataset, None if recipe.data is None else Path(recipe.data))
     x, y = _examples(recipe, data)
@@ -114,6 +122,7 @@ def carry_out(
         x, t, optimizer=recipe.make_optimizer(), epochs=recipe.epochs, batch_size=recipe.batch_size,
         validation=None if validation is None else (validation.x, as_targets(validation.y)),
         measure_training=True, progress=False, callbacks=[*_callbacks(recipe, data, quiet), *callbacks],
+        resume=resume or False,
     )  # fmt: skip
     part = data.reported
     return TrainingRun(recipe, net, history, part, net.evaluate(data.parts[part].x, as_targets(data.parts[part].y)))

@@ -45,6 +45,18 @@ class CSVLog(Callback):
         self._configurations.write(line_of(configuration(net)))
         self._rows.write(header if first == "" else "")
 
+    def state(self) -> dict[str, Any]:
+        return {"bytes": self._rows.size, "bytes of configurations": self._configurations.size}
+
+    def on_fit_resume(self, net: Network, epochs: int, state: dict[str, Any] | None) -> None:
+        if state is None:
+            for lines in (self._rows, self._configurations):
+                lines.forget()
+            self.on_fit_begin(net, epochs)
+        else:
+            self._rows.open_again(state["bytes"])
+            self._configurations.open_again(state["bytes of configurations"])
+
     def on_epoch_end(self, net: Network, row: Row) -> None:
         self._rows.write(_line(row.values()))
 

@@ -35,6 +35,16 @@ class JSONLines(Callback):
             raise FileError(f"{str(self.path)!r} begins with {first[:80]!r} and holds no JSON lines: name another file")
         self._lines.write(line_of({"configuration": configuration(net)}))
 
+    def state(self) -> dict[str, Any]:
+        return {"bytes": self._lines.size}
+
+    def on_fit_resume(self, net: Network, epochs: int, state: dict[str, Any] | None) -> None:
+        if state is None:
+            self._lines.forget()
+            self.on_fit_begin(net, epochs)
+        else:
+            self._lines.open_again(state["bytes"])
+
     def on_epoch_end(self, net: Network, row: Row) -> None:
         self._lines.write(line_of({name: value if isfinite(value) else None for name, value in row.items()}))
 

@@ -17,6 +17,31 @@ class Lines:
         self.path, self.append = path, append
         self._file: FileIO | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file that is open."""
+        assert self._file is not None, "open() comes first"
+        return self._file.seek(0, 2)
+
+    def forget(self) -> None:
+        """Take the file away, unless it may hold lines of others."""
+        if not self.append:
+            self.path.unlink(missing_ok=True)
+
+    def open_again(self, size: int) -> None:
+        """Open the file as it was when it had ``size`` bytes; what was appended to it later is taken away."""
+        try:
+            self._file = FileIO(str(self.path), "r+")
+            there = self.size
+            self._file.truncate(min(there, size))
+        except OSError as error:
+            raise self._refusal(error, "a resumed fit adds its lines to this file, bring it back") from error
+        if there < size:
+            raise FileError(
+                f"{str(self.path)!r} has {there} bytes and had {size} when the checkpoint was made: bring it back"
+            )
+        self._file.seek(size)
+
     def open(self) -> bytes:
         """Open the file, and give the first line of what it holds, or nothing."""
         self.require_free()

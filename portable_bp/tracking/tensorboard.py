@@ -39,11 +39,21 @@ class TensorBoard(Callback):
             ) from error
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
+        self._begin(net, self._number_of_fits(), None)
+
+    def state(self) -> dict[str, Any]:
+        return {"folder": str(self.folder)}  # all there is to keep lies there
+
+    def on_fit_resume(self, net: Network, epochs: int, state: dict[str, Any] | None) -> None:
+        self._begin(net, self._number_of_files(), net.epoch + 1)
+
+    def _begin(self, net: Network, number: int, forgotten_from: int | None) -> None:
+        """Open a file of its own; TensorBoard forgets what earlier ones say about the epochs from this one on."""
         from tensorboardX import SummaryWriter
 
-        number = self._number_of_fits()
+        how = {"flush_secs": FLUSHED_EVERY, "filename_suffix": f".{number}", "purge_step": forgotten_from}
         try:  # tensorboardX names files by the second, so that two fits within one would share a file
-            self._writer = SummaryWriter(str(self.folder), flush_secs=FLUSHED_EVERY, filename_suffix=f".{number}")
+            self._writer = SummaryWriter(str(self.folder), **how)
         except OSError as error:
             raise FileError(
                 f"can't write into {str(self.folder)!r} ({error.strerror}): name a folder that is writable"
@@ -63,10 +73,13 @@ class TensorBoard(Callback):
 
     def _number_of_fits(self) -> int:
         """Number of event files in the folder; refused, unless more are to be added."""
-        number = len(list(self.folder.glob("events.out.tfevents.*")))
+        number = self._number_of_files()
         if number and not self.append:
             raise FileError(
                 f"{str(self.folder)!r} holds the events of another fit: name another folder, or add to them with "
                 "append=True"
             )
         return number
+
+    def _number_of_files(self) -> int:
+        return len(list(self.folder.glob("events.out.tfevents.*")))
