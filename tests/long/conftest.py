@@ -1,4 +1,4 @@
-"""Tests that take minutes; ``pytest -m long tests/long --long-report report.jsonl`` runs them and keeps figures."""
+"""Where the figures of long tests go: ``pytest tests/long -m long --long-report figures.jsonl``."""
 
 import json
 from pathlib import Path
@@ -7,17 +7,19 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long-report", metavar="FILE", help="append each figure that a long test reports, a JSON line")
+    parser.addoption("--long-report", metavar="FILE", help="append the figures of long tests to FILE, a JSON line each")
 
 
 @pytest.fixture
 def report(request):
-    """``report(name, **figures)`` appends a line to the file of --long-report, where one is given."""
-    path = request.config.getoption("long_report", None)
+    """Note what a test found, ``report("kills", survived=300)``."""
 
-    def append(name, **figures):
-        if path is not None:
+    def note(name, **figures):
+        line = json.dumps({"name": name, **figures})
+        print(line)
+        path = request.config.getoption("--long-report", default=None)
+        if path:
             with Path(path).open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"name": name, **figures}) + "\n")
+                file.write(line + "\n")
 
-    return append
+    return note

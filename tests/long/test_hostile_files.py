@@ -68,9 +68,11 @@ def test_every_sound_file_is_read(name, reader, tmp_path):
 @every_reader
 def test_damaged_files_are_read_or_refused_in_one_line(name, count, reader, tmp_path, report):
     contents = (damaged(reader.sound[seed % len(reader.sound)], seed, reader.sound) for seed in range(count))
-    found = read_all(reader, contents, tmp_path)
+    found = read_all(reader, (one for one in contents if one not in reader.sound), tmp_path)
     report(f"damaged: {name}", **found)
-    assert found["files"] == count
+    assert found["files"] > 0.9 * count
+    if name in ("model", "sweep.json"):
+        assert found["read"] == 0
 
 
 @sizes(60, None)
