@@ -24,11 +24,11 @@ def streamed(backend: Backend, epoch: Epoch) -> Epoch:
     A chunk has the rows of its batches one behind the other, so a step sees the same numbers as it would with all of
     the data on the device, and the result is the same to the last bit.
     """
-    on_host, xp = host().xp, backend.xp
+    host_xp, xp = host().xp, backend.xp
 
     def run(state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Array]:
         parts, losses = [part for order in orders for part in _parts(data, order)], []
-        rows = [on_host.reshape(part, (-1,)) for part in parts]
+        rows = [host_xp.reshape(part, (-1,)) for part in parts]
         with closing(backend.feed(data, rows)) as chunks:
             for part, chunk in zip(parts, chunks, strict=True):
                 state, found = epoch(state, chunk, [_consecutive(xp, part)])

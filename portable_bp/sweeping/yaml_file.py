@@ -23,12 +23,7 @@ def read_yaml(path: Path) -> Any:
     except ImportError as error:
         raise ConfigurationError("a sweep file needs PyYAML: pip install 'portable-bp[sweep]'") from error
     try:
-        loader = yaml.SafeLoader(read_text(path, LARGEST))
-        root = loader.get_single_node()
-        if root is None:
-            return None
-        _entries(yaml, root, {}, set())
-        return loader.construct_document(root)
+        return _document(yaml, read_text(path, LARGEST))
     except OSError as error:
         raise FileError(
             f"can't read the sweep file {str(path)!r} ({error.strerror}): name one that is there"
@@ -38,6 +33,15 @@ def read_yaml(path: Path) -> Any:
     # Besides its own errors PyYAML raises those of int(), float(), bool and dates for "!!int ''", "!!bool x" and such.
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, ArithmeticError, TypeError) as error:
         raise FileError(f"{str(path)!r} is no valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _document(yaml: Any, text: str) -> Any:
+    loader = yaml.SafeLoader(text)
+    root = loader.get_single_node()
+    if root is None:
+        return None
+    _entries(yaml, root, {}, set())  # before anything is made of it
+    return loader.construct_document(root)
 
 
 def _entries(yaml: Any, node: Any, known: dict[Any, int], inside: set[Any]) -> int:

@@ -11,9 +11,10 @@ NUMBERS = [
 PIECES = [
     b"\0", b"\n", b"\r", b"\xff", b"\xc3", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xe2\x80\xa8", b"\\u0000", b"\\ud800",
     b",", b":", b": ", b"- ", b"&a ", b"*a", b"<<: *a\n", b"!!int ", b"!!bool ", b"!!timestamp ", b"!!binary ",
-    b"!!set ", b"!!python/object/apply:os.system ", b"? ", b"---\n", b"%YAML 1.1\n", b"[" * 50, b"{" * 50, b'{"class": ',
-    b'"', b"'", b"#", b"|", b"\t", b"2001-02-30", b"__import__('os')", b"../../../etc/passwd", b"/dev/zero",
-    b"\x1f\x8b\x08", b"PK\x03\x04", b"\x80\x04.", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\x93NUMPY\x02\x00",
+    b"!!set ", b"!!python/object/apply:os.system ", b"? ", b"---\n", b"%YAML 1.1\n", b"[" * 50, b"{" * 50,
+    b'{"class": ', b'"', b"'", b"#", b"|", b"\t", b"2001-02-30", b"__import__('os')", b"../../../etc/passwd",
+    b"/dev/zero", b"\x1f\x8b\x08", b"PK\x03\x04", b"\x80\x04.", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0",
+    b"\x93NUMPY\x02\x00",
 ]  # fmt: skip
 NUMBER = re.compile(rb"-?\d+(\.\d+)?(e[-+]?\d+)?")
 

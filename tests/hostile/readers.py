@@ -5,19 +5,22 @@ import io
 import json
 import struct
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load as from_safetensors
 from safetensors.numpy import save as to_safetensors
 
 import portable_bp as bp
-from portable_bp.checksum import sealed
+from portable_bp.checksum import sealed, unsealed
 from portable_bp.cli.evaluate import data_of
 from portable_bp.cli.examples import examples
 from portable_bp.cli.folder import CONFIGURATION, configuration_of
-from portable_bp.files import FORMAT
 from portable_bp.history import History
 from portable_bp.sweeping.definition import read_definition
 from portable_bp.sweeping.figures import read_epochs
@@ -47,31 +50,37 @@ def network():
 
 
 def model_bytes(net):
-    """What `save` writes, without a file."""
-    return to_safetensors(*content_of(net))
+    """What `save` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        net.save(Path(folder, "net"))
+        return Path(folder, "net").read_bytes()
 
 
-def content_of(net):
-    from portable_bp import files
+def parts_of(model):
+    """Tensors, the key of the description, and the description without its checksum, of what `save` writes."""
+    header = json.loads(model[8 : 8 + int.from_bytes(model[:8], "little")])
+    [(key, text)] = header["__metadata__"].items()
+    tensors = from_safetensors(model)
+    return tensors, key, unsealed(tensors, json.loads(text))
 
-    tensors = {f"{i}.{name}": array for i, layer in enumerate(net.params) for name, array in layer.items()}
-    return tensors, {FORMAT: json.dumps(sealed(tensors, files._architecture(net)))}
+
+@cache
+def untrained():
+    return model_bytes(network())
 
 
 def with_fitting_checksum(description):
     """A model file with this description, whose checksum fits wherever the description can be parsed."""
-    tensors, _ = content_of(network())
+    tensors, key, _ = parts_of(untrained())
     try:
         text = json.dumps(sealed(tensors, json.loads(description)))
     except (ValueError, TypeError, RecursionError):
         text = description.decode(errors="replace")
-    return to_safetensors(tensors, {FORMAT: text})
+    return to_safetensors(tensors, {key: text})
 
 
 def description_bytes(net):
-    from portable_bp import files
-
-    return json.dumps(files._architecture(net)).encode()
+    return json.dumps(parts_of(model_bytes(net))[2]).encode()
 
 
 def load_and_use(path):

@@ -68,9 +68,11 @@ def test_every_sound_file_is_read(name, reader, tmp_path):
 @every_reader
 def test_damaged_files_are_read_or_refused_in_one_line(name, count, reader, tmp_path, report):
     contents = (damaged(reader.sound[seed % len(reader.sound)], seed, reader.sound) for seed in range(count))
-    found = read_all(reader, contents, tmp_path)
+    found = read_all(reader, (one for one in contents if one not in reader.sound), tmp_path)
     report(f"damaged: {name}", **found)
-    assert found["files"] == count
+    assert found["files"] > 0.9 * count
+    if name in ("model", "sweep.json"):
+        assert found["read"] == 0
 
 
 @sizes(60, None)
@@ -179,9 +181,9 @@ BOMBS = {
     ),
     "a header of 2⁶²": ("model", lambda: struct.pack("<Q", 2**62) + bytes(1000), 2),
     "large tensors": ("model", lambda: model_bytes(bp.Network([bp.Dense(1000, 1000)], bp.MeanSquaredError())), 4),
-    "a gigabyte of zeros": ("idx", lambda: zeros_in_gzip(1024), 190),
+    "a great many zeros": ("idx", lambda: zeros_in_gzip(256), 600),
     "a huge declared shape": ("idx", lambda: struct.pack(">HBB3I", 0, 14, 3, *[2**32 - 1] * 3) + bytes(10_000), 2),
-    "gzip of gzip": ("idx", lambda: gzip.compress(zeros_in_gzip(256)), 2),
+    "gzip of gzip": ("idx", lambda: gzip.compress(zeros_in_gzip(64)), 2),
     "plain numbers": ("idx", lambda: idx_bytes(np.zeros(10**6)), 4),
     "short rows": ("csv", lambda: b"1\n" * 200_000, 12),
     "a long row": ("csv", lambda: b"1," * 200_000 + b"1\n", 12),

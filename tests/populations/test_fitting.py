@@ -226,6 +226,7 @@ REFUSED = {
     "a list of 3, one a network; got 2": {"optimizers": [bp.SGD()] * 2},
     "is no optimizer": {"optimizers": [bp.SGD()] * 2 + [0.1]},
     "epochs[1]=0": {"epochs": [1, 0, 1]},
+    "epochs[2]=2147483648: it must be a whole number from 1 to 2147483647": {"epochs": [1, 1, 2**31]},
     "epochs must be one for all": {"epochs": 1.5},
     "memory=0": {"memory": 0},
     "give a list of at least one Network": {"networks": []},
