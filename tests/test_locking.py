@@ -68,6 +68,6 @@ def test_the_lock_is_given_free_when_the_work_fails(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    refused = pytest.raises(FileError, match=r"can't write to .* \(No such file or directory\): name a folder")
-    with refused, locking.locked(tmp_path / "nowhere"):
+    said = r"can't write to .* \(No such file or directory\): name a folder"
+    with pytest.raises(FileError, match=said), locking.locked(tmp_path / "nowhere"):
         pass

@@ -78,6 +78,7 @@ class Checkpoint(Callback):
         with self._open:
             if self._pending is not None:
                 self._write()
+            del self._fit  # and with it the data
 
     def _take_folder(self) -> None:
         """Make the folder and lock it; refuse one with checkpoints of another fit."""

@@ -53,8 +53,8 @@ class Resumed:
 def resume(fit: Fit, source: bool | str | Path, optimizer: Optimizer | None) -> Optimizer | None:
     """Take up the checkpoint that ``source`` names, and give the optimizer to go on with.
 
-    With ``source`` True and no checkpoint in the folder of the fit's `Checkpoint` nothing happens. Nothing is changed
-    where anything is refused.
+    With ``source`` True and no checkpoint in the folder of the fit's `Checkpoint` nothing happens, and nothing is
+    changed where the checkpoint is damaged or of another training.
     """
     place = _place(fit, source)
     if place is None:

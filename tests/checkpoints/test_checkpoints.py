@@ -4,6 +4,7 @@ import json
 import os
 import re
 import warnings
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,12 +76,10 @@ def assert_same(resumed, undisturbed, histories):
 # -- the same bits -----------------------------------------------------------------------------------------------------
 
 
-CASES = {
-    **{name: {"optimizer": rule, "batch_size": 10} for name, rule in RULES.items()},
-    "a smaller last batch": {"batch_size": 16},
-    "the whole set": {"batch_size": None},
-    "batches in order": {"shuffle": False},
-}
+CASES = {name: {"optimizer": rule, "batch_size": 10} for name, rule in RULES.items()}
+CASES["SGD"] |= {"batch_size": 16}  # and two in the last one
+CASES["Momentum"] |= {"shuffle": False}
+CASES["RMSProp"] |= {"batch_size": None}
 
 
 @pytest.mark.parametrize("how", CASES.values(), ids=CASES)
@@ -89,6 +88,14 @@ def test_a_resumed_training_ends_with_the_bits_of_the_undisturbed_one(how, backe
     history = fit(undisturbed, bp.EarlyStopping(50), **how)
     ended(network(backend), tmp_path, bp.EarlyStopping(50), every=3, **how)
     assert_same(resumed, undisturbed, (fit(resumed, bp.EarlyStopping(50), resume=tmp_path, **how), history))
+
+
+def test_keeping_checkpoints_changes_no_bit(backend, tmp_path):
+    how = {"batch_size": None, "validation": None}  # many epochs in one call, where nobody looks between them
+    plain, kept = network(backend), network(backend)
+    fit(plain, **how)
+    fit(kept, bp.Checkpoint(tmp_path), **how)
+    assert kept.digest() == plain.digest()
 
 
 def test_a_network_saved_with_its_optimizer_trains_on_with_the_same_bits(backend, tmp_path):
@@ -284,6 +291,15 @@ def test_the_best_checkpoint_stays_as_well(monitor, best, tmp_path):
     assert kept(tmp_path) == [epoch, 12]
     loaded = bp.load(ring.path_of(tmp_path, epoch))
     assert loaded.evaluate(*VALIDATION)["loss"] == pytest.approx(history["validation_loss"][epoch - 1])
+
+
+def test_the_data_is_let_go_when_the_fit_ends(tmp_path):
+    checkpoint, data = bp.Checkpoint(tmp_path), X.astype("float32")
+    watched = weakref.ref(data)
+    fit(network(), checkpoint, data=(data, LABELS))
+    del data
+    assert watched() is None
+    assert checkpoint.folder == tmp_path
 
 
 def test_the_best_stays_the_best_over_a_resume(tmp_path):
