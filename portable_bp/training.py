@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from math import isfinite, prod
 from time import perf_counter
 from typing import Literal
@@ -66,6 +67,14 @@ class Batches:
             order = xp.arange(self.n, dtype=xp.int64)
         parts = [xp.reshape(order[:cut], (-1, self.size))]
         return [*parts, xp.reshape(order[cut:], (1, -1))] if cut < self.n else parts
+
+
+def one_by_one(orders: Iterable[Order]) -> Iterator[Order]:
+    """Orders of one step each, for the same steps."""
+    for order in orders:
+        yield from (
+            repeat(1, order) if isinstance(order, int) else (order[i : i + 1, ...] for i in range(order.shape[0]))
+        )
 
 
 def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accuracy: bool) -> list[Array]:
