@@ -16,7 +16,7 @@ from portable_bp.backend import Backend, Epoch, State, get_backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.callbacks import Callback, ProgressBar, checked, only_read_rows
 from portable_bp.digest import digest
-from portable_bp.errors import ConfigurationError, DataError
+from portable_bp.errors import ConfigurationError, DataError, NonFiniteError
 from portable_bp.history import History, Rows
 from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
@@ -27,6 +27,7 @@ from portable_bp.preparation import Preparation
 from portable_bp.reproducible import with_arithmetic
 from portable_bp.tracing import Trace, trace
 from portable_bp.training import Run, measure
+from portable_bp.tripwire.locating import Locator
 
 
 class Network:
@@ -193,13 +194,16 @@ class Network:
                 callback.on_fit_begin(self, epochs)
             at_once = run.at_once(self._state["params"]) if only_read_rows(callbacks) else 1
             numbers = range(self.epoch + 1, self.epoch + 1 + epochs)
-            for state, columns in run.epochs(epoch, self._state, numbers, at_once):
-                self._state, self.epoch = state, int(columns["epoch"][-1])
-                history.extend(columns)
-                shown = Rows(columns) if callbacks else ()
-                stop = [callback.on_epoch_end(self, row) for row in shown for callback in callbacks]
-                if any(stop):
-                    break
+            try:
+                for state, columns in run.epochs(epoch, self._state, numbers, at_once):
+                    self._state, self.epoch = state, int(columns["epoch"][-1])
+                    history.extend(columns)
+                    shown = Rows(columns) if callbacks else ()
+                    stop = [callback.on_epoch_end(self, row) for row in shown for callback in callbacks]
+                    if any(stop):
+                        break
+            except NonFiniteError as error:
+                raise Locator(run, epoch).located(self._state, history, error) from None
         return history
 
     def optimizer_for(self, given: Optimizer | None) -> Optimizer:

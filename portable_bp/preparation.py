@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from portable_bp import inputs
@@ -11,6 +12,7 @@ from portable_bp.arrays import Array
 from portable_bp.backend import Backend, Batch
 from portable_bp.backpropagation import Model
 from portable_bp.training import Batches, Run
+from portable_bp.tripwire.looking import Look
 from portable_bp.weights import weights
 
 
@@ -21,6 +23,11 @@ class Preparation:
     backend: Backend
     architecture: Architecture
     model: Model
+
+    @cached_property
+    def look(self) -> Look:
+        """The look at a step's arrays, compiled once for all trainings."""
+        return Look(self.backend, self.model)
 
     def inputs(self, x: Any, which: str = "") -> Array:
         """Check x (n, …) and move it to the device; ``which`` names it in errors."""
@@ -51,7 +58,7 @@ class Preparation:
         cut = Batches.of(data[0].shape[0], *batches)
         accuracy = all(self.has_classes(part[1]) for part in measured.values())
         trained = data if weighted is None else (*data, weighted)
-        return Run(self.backend, self.model, trained, cut, measured, accuracy)
+        return Run(self.backend, self.model, trained, cut, measured, accuracy, self.look, own.names)
 
     def _measured(self, training: Batch | None, validation: tuple[Any, Any] | None) -> dict[str, Batch]:
         measured = {} if training is None else {"training": training}

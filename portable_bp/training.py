@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from math import isfinite, prod
@@ -17,6 +17,7 @@ from portable_bp.errors import NonFiniteError
 from portable_bp.history import Columns
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.streams import Stream
+from portable_bp.tripwire.looking import Look
 
 STEPS_AT_ONCE, NUMBERS_AT_ONCE, PRODUCTS_AT_ONCE = 2**13, 2**22, 2**27
 """Limits of epochs run in one call, in steps, numbers of their inputs, and products: tenths of a second at most."""
@@ -105,6 +106,10 @@ class Run:
     measured: dict[str, Batch]
     """Sets to measure after each epoch, by the first word of their columns."""
     accuracy: bool
+    look: Look | None = None
+    """What looks at every array now and then; None leaves it out."""
+    names: Sequence[str] = ()
+    """Of the layers, as errors call them."""
 
     def at_once(self, params: Tree) -> int:
         """Number of epochs that may run in one call of the compiled epoch: many, where each is one small step.
@@ -117,22 +122,26 @@ class Run:
         products: int = self.batches.n * sum(prod(array.shape) for layer in params for array in layer.values())
         return max(1, min(STEPS_AT_ONCE, NUMBERS_AT_ONCE // numbers, PRODUCTS_AT_ONCE // max(1, products)))
 
-    def epochs(self, epoch: Epoch, state: State, numbers: range, at_once: int = 1) -> Iterator[tuple[State, Columns]]:
+    def epochs(
+        self, epoch: Epoch, state: State, numbers: range, at_once: int = 1, *, doubtful: bool = False
+    ) -> Iterator[tuple[State, Columns]]:
         """Train the epochs of these ``numbers``; after ``at_once`` of them yield the state and their columns.
 
-        Raises NonFiniteError where a batch's loss was not finite; the state yielded last is then the last good one.
+        Raises NonFiniteError where a number was not finite; the state yielded last is then the last good one. All
+        arrays of a batch are looked at after some of the epochs; if ``doubtful``, after each of them.
         """
         orders = self.batches.orders(self.backend, self.model.seed, numbers.start)
         for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
             started = perf_counter()
             after, losses = epoch(state, self.data, [len(some)] if len(some) > 1 else orders)
+            flag = self._flag(after, orders, len(some), doubtful)
             if self.batches.shuffle and some.stop < numbers.stop:  # drawn while the device still computes
                 orders = self.batches.orders(self.backend, self.model.seed, some.stop)
             try:
-                columns = self._read(some, after["params"], losses)
-            except NonFiniteError:
-                if len(some) > 1:
-                    yield from self.epochs(epoch, state, some)  # one by one, to find the last good one
+                columns = self._read(some, after["params"], losses, flag)
+            except NonFiniteError as error:
+                if len(some) > 1:  # one by one, to find the last good one
+                    yield from self.epochs(epoch, state, some, doubtful=error.step is None)
                 raise
             state, seconds = after, (perf_counter() - started) / len(some)
             yield state, {**columns, "seconds": [seconds] * len(some)}
@@ -148,9 +157,15 @@ class Run:
         """Names of a row's entries."""
         return ["epoch", "loss", *(name for name, _ in self.measures), "seconds"]
 
-    def _read(self, epochs: range, params: Tree, losses: Array) -> Columns:
+    def _flag(self, state: State, orders: Sequence[Order], epochs: int, doubtful: bool) -> Array | int:
+        """0, or NaN where a look was due and met a number that isn't finite."""
+        if self.look is None or not (self.look.due(epochs * self.batches.n, self.batches.size) or doubtful):
+            return 0
+        return self.look(state, self.data, orders)
+
+    def _read(self, epochs: range, params: Tree, losses: Array, flag: Array | int) -> Columns:
         """Read everything that these epochs measured from the device, in one transfer."""
-        values = [losses, _finite(self.backend.xp, params, losses)]
+        values = [losses, flag + _finite(self.backend.xp, params, losses)]
         for data in self.measured.values():
             values += measure(self.backend, self.model, params, data, accuracy=self.accuracy)
         numbers = self.backend.to_numpy(self.backend.xp.concat(values)).tolist()
@@ -177,20 +192,23 @@ class Run:
         return [sum(totals) / n]
 
     def _require_finite(self, epochs: range, losses: list[float], share: float, means: dict[str, float]) -> None:
-        """Refuse numbers that are not finite; ``share`` is the share of the parameters that are."""
+        """Refuse numbers that are not finite; ``share`` is the share of the parameters that are, NaN after a look."""
         if share == 1.0 and isfinite(sum(losses, sum(means.values()))):
             return
-        number = epochs.start
-        steps = {f"the loss of step {i} in epoch {number}": loss for i, loss in enumerate(losses, start=1)}
-        measured = {f"{name.replace('_', ' ')} after epoch {number}": value for name, value in means.items()}
-        weights = {f"the share of finite parameters after epoch {number}": share} if share < 1.0 else {}
-        bad = [(what, value) for what, value in {**steps, **measured}.items() if not isfinite(value)]
-        for what, value in [*bad, *weights.items()]:
+        number, one = epochs.start, len(losses) == len(self.batches.sizes)
+        for i, loss in enumerate(losses, start=1):
+            if not isfinite(loss):
+                epoch, step = (number, i) if one else (number + i - 1, 1)
+                raise NonFiniteError(f"the loss of step {step} in epoch {epoch} is {loss:g}", epoch=epoch, step=step)
+        measured = {name: value for name, value in means.items() if not isfinite(value)}
+        for name, value in measured.items():
             raise NonFiniteError(
-                f"{what} is {value:g}: training diverged; lower the learning rate, scale the data, put activations "
-                "between Dense layers, or clip with ClipByGlobalNorm. The network keeps the parameters from before "
-                "this epoch"
+                f"{name.replace('_', ' ')} after epoch {number} is {value:g}", epoch=number, array=name
             )
+        if share < 1.0:
+            raise NonFiniteError(f"the share of finite parameters after epoch {number} is {share:g}", epoch=number)
+        if share != 1.0:
+            raise NonFiniteError(f"an array of a batch after epoch {number} is not finite", epoch=number)
 
 
 def _finite(xp: Namespace, params: Tree, like: Array) -> Array:
