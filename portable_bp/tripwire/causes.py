@@ -12,8 +12,9 @@ from portable_bp.arrays import Array
 from portable_bp.layers import Dense, Dropout, Flatten, Identity
 from portable_bp.losses.loss import CrossEntropy
 from portable_bp.losses.squared_error import SquaredError
+from portable_bp.step_arrays import Place
 from portable_bp.training import Run
-from portable_bp.tripwire.replaying import Place, Replayed
+from portable_bp.tripwire.replaying import Replayed
 
 UNSCALED = 100.0
 """|x| above which inputs count as not scaled: scaled ones are about 1, pixels 255."""

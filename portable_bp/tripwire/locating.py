@@ -9,9 +9,10 @@ from math import isfinite
 from portable_bp.backend import Epoch, State
 from portable_bp.errors import NonFiniteError
 from portable_bp.history import History
+from portable_bp.step_arrays import Place
 from portable_bp.training import EVALUATED_AT_ONCE, Run
 from portable_bp.tripwire.causes import Scene, likely_causes
-from portable_bp.tripwire.replaying import Place, replay
+from portable_bp.tripwire.replaying import replay
 
 KEPT = "The network keeps the parameters from before this epoch"
 CURES = "lower the learning rate, scale the data, put activations between Dense layers, or clip with ClipByGlobalNorm"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from portable_bp.arrays import Array, Namespace
 from portable_bp.backend import Backend, Batch, Order, State, Step
 from portable_bp.backpropagation import Model
-from portable_bp.optimizers.optimizer import Tree
+from portable_bp.step_arrays import pass_arrays, state_arrays
 
 ROWS = 128
 """Examples that are looked at, at most."""
@@ -48,26 +47,8 @@ def looking(xp: Namespace, model: Model) -> Step:
     """A step that changes nothing; in the place of the loss it gives 0, or NaN where a number isn't finite."""
 
     def step(state: State, batch: Batch) -> tuple[State, Array]:
-        value, kept = model.every_array(xp, state["params"], batch, state["step"])
-        first = first_trained(state["params"])
-        backward = [(own["dy"], own["grads"]) for own in kept[first:]]
-        given = [[own["y"] for own in kept], *map(list, backward), state["optimizer"]]
-        seen = [array for array in arrays_of(given) if array.ndim]
-        flags = [0 * xp.max(xp.abs(array)) for array in seen]  # 0 · ∞ is NaN
-        return state, sum(flags, 0 * value)
+        seen = {**pass_arrays(xp, model, state, batch), **state_arrays(state)}
+        flags = [0 * xp.max(xp.abs(array)) for array in seen.values()]  # 0 · ∞ is NaN
+        return state, sum(flags[1:], flags[0])
 
     return step
-
-
-def first_trained(params: Tree) -> int:
-    """Number of the first layer with parameters, in front of which a training carries no gradient."""
-    return next((number for number, own in enumerate(params) if own), len(params))
-
-
-def arrays_of(tree: Any) -> Iterator[Array]:
-    """The arrays in nested dicts and lists."""
-    if isinstance(tree, (dict, list)):
-        for branch in tree.values() if isinstance(tree, dict) else tree:
-            yield from arrays_of(branch)
-    else:
-        yield tree
