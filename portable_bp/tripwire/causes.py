@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, isfinite, sqrt
-from sys import float_info
 
 from portable_bp.arrays import Array
 from portable_bp.layers import Dense, Dropout, Flatten, Identity
@@ -24,7 +23,7 @@ DIVERGED = 1e4
 """|θ| above which a training had been diverging before: initial weights are about 1."""
 GROWTH = 10.0
 """Factor from the first figure shown to the last from which on it has grown."""
-LARGEST = {"float32": (2 - 2.0**-23) * 2.0**127, "float64": float_info.max}
+LARGEST = {"float32": (2 - 2.0**-23) * 2.0**127, "float64": (2 - 2.0**-52) * 2.0**1023}
 """Largest finite number by dtype."""
 NAMED = 2
 """Causes that one message names, the most certain first."""
