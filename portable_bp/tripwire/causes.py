@@ -50,9 +50,11 @@ class Scene:
         name = "float64" if self.run.data[0].dtype == self.run.backend.xp.float64 else "float32"
         return name, LARGEST[name]
 
-    def before(self, place: Place) -> float:
-        """The largest |number| of an array of the state that the step started from; 0 where there is none."""
-        return self.shown[-2].largest.get(place, 0.0) if len(self.shown) > 1 else 0.0
+    @property
+    def params_before(self) -> dict[Place, float]:
+        """The largest |number| of each parameter that the step started from; empty where no step is shown."""
+        before = self.shown[-2].largest if len(self.shown) > 1 else {}
+        return {place: value for place, value in before.items() if place[1].startswith("params.")}
 
     def input_of(self, layer: int) -> Place:
         """The place of a layer's input."""
@@ -64,6 +66,12 @@ def likely_causes(scene: Scene) -> str:
     seen = growth(scene) or squares(scene)
     found = [cause for each in CAUSES if (cause := each(scene))]
     return "; ".join([*([seen] if seen else []), *found[:NAMED]]) or figures(scene)
+
+
+def training_causes(scene: Scene) -> str:
+    """What the training shows of a cause where it was finite itself, and a set measured after it was not."""
+    found = [cause for each in (unscaled, rate, no_activation, diverged_before) if (cause := each(scene))]
+    return "".join(f"; {cause}" for cause in found[:NAMED])
 
 
 def growth(scene: Scene) -> str | None:
@@ -93,7 +101,7 @@ def outside_the_domain(scene: Scene) -> str | None:
     layer, array = scene.place
     if array == "loss":
         return _loss(scene)
-    if array != "y" or layer is None or any(n == layer and a.startswith("params") for n, a in scene.last.largest):
+    if array != "y" or layer is None or any(n == layer for n, _ in scene.params_before):
         return None
     x, y = (scene.last.arrays[place] for place in (scene.input_of(layer), scene.place))
     if tuple(x.shape) != tuple(y.shape):
@@ -184,12 +192,12 @@ def gradient(scene: Scene) -> str | None:
 
 def diverged_before(scene: Scene) -> str | None:
     """Parameters that were far too large before the step."""
-    params = ((n, a) for n, a in scene.last.largest if a.startswith("params.") and n is not None)
-    value, (n, array) = max(((scene.before(place), place) for place in params), default=(0.0, (0, "")))
+    params = ((value, (n, array)) for (n, array), value in scene.params_before.items() if n is not None)
+    value, (n, array) = max(params, default=(0.0, (0, "")))
     if not DIVERGED < value < inf or rate(scene):
         return None
     name = array.removeprefix("params.")
-    return f"{scene.run.names[n or 0]}'s {name} was up to {value:.3g} before the step: lower the learning rate"
+    return f"{scene.run.names[n]}'s {name} was up to {value:.3g} before the step: lower the learning rate"
 
 
 def figures(scene: Scene) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -11,8 +11,8 @@ from portable_bp.errors import NonFiniteError
 from portable_bp.history import History
 from portable_bp.step_arrays import Place
 from portable_bp.training import EVALUATED_AT_ONCE, Run
-from portable_bp.tripwire.causes import Scene, likely_causes
-from portable_bp.tripwire.replaying import replay
+from portable_bp.tripwire.causes import Scene, likely_causes, training_causes
+from portable_bp.tripwire.replaying import Replayed, replay
 
 KEPT = "The network keeps the parameters from before this epoch"
 CURES = "lower the learning rate, scale the data, put activations between Dense layers, or clip with ClipByGlobalNorm"
@@ -33,11 +33,11 @@ class Locator:
         ``history`` is that of the epochs before. Where the same steps, computed array by array, stay finite (a
         compiler may round otherwise), what was known is said, and that.
         """
-        if error.array is not None:
-            return self._measured(state, error)
-        number = error.epoch or 0
-        shown = replay(self.run, self.epoch, state, number, error.step)
+        number, measured = error.epoch or 0, error.array is not None
+        shown = replay(self.run, self.epoch, state, number, error.step, thorough=not measured)
         place = shown[-1].bad
+        if place is None and measured:
+            return self._measured(state, shown, error)
         if place is None:
             told = f"{error}, though the same steps, computed array by array, stay finite: {CURES}. {KEPT}"
             return NonFiniteError(told, epoch=number, step=error.step)
@@ -49,14 +49,15 @@ class Locator:
         layer = self._layer(place)
         return NonFiniteError(told, epoch=number, step=step if inside else None, layer=layer, array=place[1])
 
-    def _measured(self, state: State, error: NonFiniteError) -> NonFiniteError:
+    def _measured(self, state: State, shown: Sequence[Replayed], error: NonFiniteError) -> NonFiniteError:
         """The same for a set that was measured after the epoch."""
         number, which = error.epoch or 0, str(error.array).rpartition("_")[0]
         orders = self.run.batches.orders(self.run.backend, self.run.model.seed, number)
         params = self.epoch(state, self.run.data, orders)[0]["params"]
         for place, largest, before in self._forward(params, which):
             if not isfinite(largest):
-                told = f"{error}: {self._words(place)} is {largest:g}, from numbers up to {before:.3g}. {KEPT}"
+                cause = training_causes(Scene(self.run, shown, place, ()))
+                told = f"{error}: {self._words(place)} is {largest:g}, from numbers up to {before:.3g}{cause}. {KEPT}"
                 return NonFiniteError(told, epoch=number, layer=self._layer(place), array=place[1])
         return NonFiniteError(f"{error}, though each example's is finite. {KEPT}", epoch=number, array=error.array)
 

@@ -32,17 +32,21 @@ class Replayed:
         return next((place for place, value in self.largest.items() if not isfinite(value)), None)
 
 
-def replay(run: Run, epoch: Epoch, state: State, number: int, suspect: int | None) -> list[Replayed]:
+def replay(
+    run: Run, epoch: Epoch, state: State, number: int, suspect: int | None, *, thorough: bool = True
+) -> list[Replayed]:
     """The steps of epoch ``number`` up to the first with a number that isn't finite, with some before it.
 
     Behind the last step comes what a look sees.
 
     ``state`` is that from before the epoch, ``suspect`` the step whose loss wasn't finite, None where all were. Each
-    step is taken by the compiled ``epoch``, as in the training, and computed array by array beside that.
+    step is taken by the compiled ``epoch``, as in the training, and computed array by array beside that. Where nothing
+    is found in the last steps, a ``thorough`` search goes through all of them.
     """
     orders = run.batches.orders(run.backend, run.model.seed, number)
     steps = len(run.batches.sizes)
-    for skipped in dict.fromkeys((max(0, (suspect or steps) - 1 - BEFORE), 0)):
+    late = max(0, (suspect or steps) - 1 - BEFORE)
+    for skipped in dict.fromkeys((late, 0) if thorough else (late,)):
         begun = state if skipped == 0 else epoch(state, run.data, [orders[0][:skipped, ...]])[0]  # type: ignore[index]
         shown, after = _until_bad(run, epoch, begun, orders, skipped)
         if shown[-1].bad and len(shown) > 2:  # else the first bad number came before
