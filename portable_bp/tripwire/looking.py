@@ -11,8 +11,8 @@ from portable_bp.step_arrays import pass_arrays, state_arrays
 
 ROWS = 128
 """Examples that are looked at, at most."""
-EVERY = 256
-"""Steps on so many examples between two looks. A look costs about such a step, so all of them less than 1 %."""
+EVERY = 512
+"""Steps on so many examples between two looks, which cost a few steps each: less than 1 % of the time together."""
 
 
 class Look:

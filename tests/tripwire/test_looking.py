@@ -74,8 +74,8 @@ def test_every_array_of_the_optimizer_is_seen(symbol, value, backend):
         assert after is state
 
 
-@pytest.mark.parametrize(("n", "batch", "steps"), [(8, 8, 256), (1000, 100, 256), (50_000, 128, 256), (9000, 9000, 4)])
-def test_a_look_is_due_after_256_steps_on_at_most_128_examples(n, batch, steps):
+@pytest.mark.parametrize(("n", "batch", "steps"), [(8, 8, 512), (1000, 100, 512), (50_000, 128, 512), (9000, 9000, 8)])
+def test_a_look_is_due_after_512_steps_on_at_most_128_examples(n, batch, steps):
     look = bp.Network([bp.Dense(4, 2)], bp.SoftmaxCrossEntropy()).preparation.look
     assert [look.due(batch, batch) for _ in range(steps)] == [False] * (steps - 1) + [True]
 
