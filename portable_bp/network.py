@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from portable_bp.backpropagation import Model, training_step
 from portable_bp.callbacks import Callback, ProgressBar, checked, only_read_rows
 from portable_bp.digest import digest
 from portable_bp.errors import ConfigurationError, DataError, NonFiniteError
-from portable_bp.history import History, Rows
+from portable_bp.history import Columns, History, Rows
 from portable_bp.layers.layer import Layer
 from portable_bp.losses.loss import Loss
 from portable_bp.optimizers import SGD, Optimizer
@@ -194,17 +194,21 @@ class Network:
                 callback.on_fit_begin(self, epochs)
             at_once = run.at_once(self._state["params"]) if only_read_rows(callbacks) else 1
             numbers = range(self.epoch + 1, self.epoch + 1 + epochs)
-            try:
-                for state, columns in run.epochs(epoch, self._state, numbers, at_once):
-                    self._state, self.epoch = state, int(columns["epoch"][-1])
-                    history.extend(columns)
-                    shown = Rows(columns) if callbacks else ()
-                    stop = [callback.on_epoch_end(self, row) for row in shown for callback in callbacks]
-                    if any(stop):
-                        break
-            except NonFiniteError as error:
-                raise Locator(run, epoch).located(self._state, history, error) from None
+            for state, columns in self._epochs(run, epoch, numbers, at_once):
+                self._state, self.epoch = state, int(columns["epoch"][-1])
+                history.extend(columns)
+                shown = Rows(columns) if callbacks else ()
+                stop = [callback.on_epoch_end(self, row) for row in shown for callback in callbacks]
+                if any(stop):
+                    break
         return history
+
+    def _epochs(self, run: Run, epoch: Epoch, numbers: range, at_once: int) -> Iterator[tuple[State, Columns]]:
+        """What `Run.epochs` gives; a NonFiniteError names the place where it began."""
+        try:
+            yield from run.epochs(epoch, self._state, numbers, at_once)
+        except NonFiniteError as error:
+            raise Locator(run, epoch).located(self._state, self.history, error) from None
 
     def optimizer_for(self, given: Optimizer | None) -> Optimizer:
         """Check what `fit` was given for an optimizer; without one it is the last one again, or SGD()."""

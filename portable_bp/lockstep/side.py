@@ -41,7 +41,7 @@ def network_on(net: Network, spec: str | Backend) -> Network:
 def _read(spec: str | Backend) -> tuple[Backend, str | None, str | None]:
     """Backend, dtype and arithmetic that a spec such as "torch:cuda:0@float64@reproducible" names."""
     if isinstance(spec, Backend):
-        return spec, None, None
+        return spec, None, spec.arithmetic if spec.arithmetic != "native" else None
     place, *words = str(spec).split("@")
     known = (DTYPES, ARITHMETICS)
     if any(word not in (*DTYPES, *ARITHMETICS) for word in words) or any(sum(w in k for w in words) > 1 for k in known):

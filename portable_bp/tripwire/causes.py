@@ -25,6 +25,7 @@ GROWTH = 10.0
 """Factor from the first figure shown to the last from which on it has grown."""
 LARGEST = {"float32": (2 - 2.0**-23) * 2.0**127, "float64": (2 - 2.0**-52) * 2.0**1023}
 """Largest finite number by dtype."""
+CLIP = "clip from the start with ClipByGlobalNorm, or scale the data"
 NAMED = 2
 """Causes that one message names, the most certain first."""
 
@@ -63,6 +64,8 @@ class Scene:
 
 def likely_causes(scene: Scene) -> str:
     """The causes that the figures show, each with its cure, behind what was seen; else the figures near the place."""
+    if told := outside_the_domain(scene):
+        return told
     seen = growth(scene) or squares(scene)
     found = [cause for each in CAUSES if (cause := each(scene))]
     return "; ".join([*([seen] if seen else []), *found[:NAMED]]) or figures(scene)
@@ -70,7 +73,7 @@ def likely_causes(scene: Scene) -> str:
 
 def training_causes(scene: Scene) -> str:
     """What the training shows of a cause where it was finite itself, and a set measured after it was not."""
-    found = [cause for each in (unscaled, rate, no_activation, diverged_before) if (cause := each(scene))]
+    found = [cause for each in CAUSES if each is not gradient and (cause := each(scene))]
     return "".join(f"; {cause}" for cause in found[:NAMED])
 
 
@@ -121,7 +124,7 @@ def _hint(value: float, result: float) -> str:
         return ", where a logarithm or a quotient is infinite: keep it away from 0"
     if value < 0 and result != inf:
         return ", where logarithms and roots are nan: keep it above 0"
-    return ", where an exponential or a power overflows: scale it down" if abs(value) > 1 else ""
+    return ", where an exponential or a power overflows: scale it down" if result == inf and abs(value) > 1 else ""
 
 
 def _loss(scene: Scene) -> str | None:
@@ -143,8 +146,8 @@ def no_activation(scene: Scene) -> str | None:
 
 def rate(scene: Scene) -> str | None:
     """An update larger than the parameters themselves, or none that is finite for a gradient that is."""
-    ratios, made = [], scene.shown if "." in scene.place[1] else scene.shown[:-1]  # updates made before the place
-    for before, after in pairwise(made):
+    ratios = []
+    for before, after in pairwise(scene.shown[:-1]):
         for n, name in enumerate(scene.run.names):
             own, moved = (_largest_of(one, n, tree) for one, tree in ((before, "params."), (after, "update.")))
             ratios += [(moved / own, name, after.number)] if own and isfinite(moved) else []
@@ -180,14 +183,26 @@ def _are_numbers(scene: Scene) -> bool:
 
 
 def gradient(scene: Scene) -> str | None:
-    """A backward pass that overflows, and squares of gradients in an optimizer."""
-    (layer, array), (dtype, limit) = scene.place, scene.dtype
-    if array.startswith(("dy", "grads.")):
-        return f"the gradient overflows {dtype}, which ends at {limit:.2g}: clip from the start with ClipByGlobalNorm"
-    largest = scene.last.largest.get((layer, f"grads.{array.rpartition('.')[2]}"), 0.0)
-    if array.startswith("optimizer.") and largest > sqrt(limit):
-        return f"its gradient is up to {largest:.3g}, whose square {dtype} can't hold: clip with ClipByGlobalNorm"
-    return None
+    """A backward pass or an optimizer's square that overflows: what it was made of."""
+    (layer, array), (dtype, limit), largest = scene.place, scene.dtype, scene.last.largest
+    if layer is None or array == "y":
+        return None
+    if array.startswith("optimizer."):
+        own = largest.get((layer, f"grads.{array.rpartition('.')[2]}"), 0.0)
+        return (
+            f"its gradient is up to {own:.3g}, whose square {dtype} can't hold: {CLIP}" if own > sqrt(limit) else None
+        )
+    if array.startswith("grads."):
+        source, made = "", {"∂J/∂y": largest[layer, "dy"], "x": largest[scene.input_of(layer)]}
+    elif array == "dy" and layer + 1 < len(scene.run.names):
+        source, made = f" by {scene.run.names[layer + 1]}", {"∂J/∂y": largest[layer + 1, "dy"]}
+    elif array == "dy":
+        source, made = " by the loss", {"y": largest[layer, "y"]}
+    else:
+        return None
+    numbers = " and ".join(f"{name} up to {value:.3g}" for name, value in made.items())
+    overflows = largest[scene.place] == inf and max(made.values()) > sqrt(limit)
+    return f"made{source} of {numbers}" + (f", it overflows {dtype}: {CLIP}" if overflows else "")
 
 
 def diverged_before(scene: Scene) -> str | None:
@@ -209,7 +224,5 @@ def figures(scene: Scene) -> str:
     return f"no cause stands out, with {', '.join(said)}" if said else "no cause stands out"
 
 
-CAUSES: tuple[Callable[[Scene], str | None], ...] = (
-    outside_the_domain, unscaled, rate, no_activation, gradient, diverged_before
-)  # fmt: skip
+CAUSES: tuple[Callable[[Scene], str | None], ...] = (gradient, unscaled, rate, no_activation, diverged_before)
 """From the most certain to the least."""

@@ -59,7 +59,7 @@ class Locator:
                 cause = training_causes(Scene(self.run, shown, place, ()))
                 told = f"{error}: {self._words(place)} is {largest:g}, from numbers up to {before:.3g}{cause}. {KEPT}"
                 return NonFiniteError(told, epoch=number, layer=self._layer(place), array=place[1])
-        return NonFiniteError(f"{error}, though each example's is finite. {KEPT}", epoch=number, array=error.array)
+        return NonFiniteError(f"{error}, though each example's is finite. {KEPT}", epoch=number)
 
     def _forward(self, params: list[dict[str, object]], which: str) -> Iterator[tuple[Place, float, float]]:
         """Each layer's output and the loss for a measured set: its place, its largest |number|, and its input's."""
