@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from portable_bp.checkpoints import Checkpoint
     from portable_bp.explanation import explain
     from portable_bp.files import load
+    from portable_bp.lockstep import diff
     from portable_bp.network import Network
     from portable_bp.populations import fit_together
     from portable_bp.recording import RecordGradients
@@ -93,6 +94,7 @@ _LATER = {
     "check_gradients": "portable_bp.checking",
     "compare_backends": "portable_bp.checking",
     "datasets": "",
+    "diff": "portable_bp.lockstep",
     "explain": "portable_bp.explanation",
     "fit_together": "portable_bp.populations",
     "load": "portable_bp.files",
@@ -184,6 +186,7 @@ __all__ = [
     "check_gradients",
     "compare_backends",
     "datasets",
+    "diff",
     "explain",
     "fit_together",
     "get_backend",

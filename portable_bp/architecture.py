@@ -50,6 +50,11 @@ class Architecture:
         made.shapes()
         return made
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Each layer's number and kind, such as "0 Dense"."""
+        return tuple(f"{number} {type(layer).__name__}" for number, layer in enumerate(self.layers))
+
     def shapes(self, shape: Shape | None = None) -> list[Shape | None]:
         """Shape of one input of every layer, and of the network's output last, for inputs of ``shape``.
 

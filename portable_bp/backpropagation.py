@@ -73,6 +73,24 @@ class Model:
         value, cache = self.loss.forward(xp, y, *batch[1:])
         return value, self.backward_params(xp, params, caches, self.loss.backward(xp, cache))
 
+    def every_array(
+        self, xp: Namespace, params: Tree, batch: Batch, step: Array | None = None
+    ) -> tuple[Array, list[dict[str, Any]]]:
+        """J, and of each layer x, y, dy, dx and grads, by these names: to be looked at, not to train with."""
+        x, kept, caches = self.numbers(xp, batch[0]), list[dict[str, Any]](), []
+        for number, own in enumerate(params):
+            y, cache = self.forward_layer(xp, number, own, x, step)
+            kept.append({"x": x, "y": y})
+            caches.append(cache)
+            x = y
+        value, cache = self.loss.forward(xp, x, *batch[1:])
+        dy = self.loss.backward(xp, cache)
+        for number in reversed(range(len(kept))):
+            dx, grads = self.layers[number].backward(xp, params[number], caches[number], dy)
+            kept[number].update(dy=dy, dx=dx, grads=grads)
+            dy = dx
+        return value, kept
+
 
 def training_step(xp: Namespace, model: Model, optimizer: Optimizer) -> Step:
     """One pure step, state → state: gradients of a batch, and the optimizer's update with them.

@@ -38,7 +38,27 @@ class FileError(PortableBPError, OSError):
 
 
 class NonFiniteError(PortableBPError, ArithmeticError):
-    """Training met a NaN or an infinity."""
+    """Training met a NaN or an infinity: the fields say where, None where that isn't known."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        epoch: int | None = None,
+        step: int | None = None,
+        layer: str | None = None,
+        array: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        """The epoch, counted from 1 over the network's life."""
+        self.step = step
+        """The step within the epoch, counted from 1."""
+        self.layer = layer
+        """The layer as `Network.trace` names it, "2 Dense"; None where the array is the loss."""
+        self.array = array
+        """The first array that isn't finite: "y", "dy", "grads.weight" or "params.weight" as in a trace, "loss", or an
+        array of the optimizer, "optimizer.v.weight"."""
 
 
 class GradientError(PortableBPError, AssertionError):

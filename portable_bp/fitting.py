@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from portable_bp.backend import Epoch
+from portable_bp.backend import Epoch, State
 from portable_bp.callbacks import Callback, keeps_state, only_read_rows
-from portable_bp.history import History, Row, Rows
+from portable_bp.errors import NonFiniteError
+from portable_bp.history import Columns, History, Row, Rows
 from portable_bp.optimizers import Optimizer
 from portable_bp.training import Run
+from portable_bp.tripwire.locating import Locator
 
 if TYPE_CHECKING:
     from portable_bp.checkpoints.resuming import Resumed
@@ -73,10 +75,11 @@ class Fit:
         """Train what is left and return what was measured, by the whole fit."""
         net = self.net
         net.history, net.settings = self.history, self._settings()
+        epoch = self.run.reaching(epoch)
         numbers = range(net.epoch + 1, net.epoch + 1 if self.ended else self.begun + self.epochs + 1)
         with self._told_of_begin_and_end(len(numbers)):
             at_once = self.run.at_once(net.state["params"]) if only_read_rows(self.callbacks) else 1
-            for state, columns in self.run.epochs(self.run.reaching(epoch), net.state, numbers, at_once):
+            for state, columns in self._epochs(epoch, numbers, at_once):
                 net.arrive(state, int(columns["epoch"][-1]))
                 self.history.extend(columns)
                 for row in Rows(columns) if self.callbacks else ():
@@ -84,6 +87,13 @@ class Fit:
                 if self.stopped:
                     break
         return self.history
+
+    def _epochs(self, epoch: Epoch, numbers: range, at_once: int) -> Iterator[tuple[State, Columns]]:
+        """What `Run.epochs` gives; a NonFiniteError names the place where it began."""
+        try:
+            yield from self.run.epochs(epoch, self.net.state, numbers, at_once)
+        except NonFiniteError as error:
+            raise Locator(self.run, epoch).located(self.net.state, self.history, error) from None
 
     def _settings(self) -> dict[str, Any]:
         return {

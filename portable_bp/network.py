@@ -291,10 +291,9 @@ class Network:
         if optimizer is not None:
             _require_optimizer(optimizer)
         state = self._state.get("optimizer") if optimizer == self._optimizer else None
-        names = [f"{number} {type(layer).__name__}" for number, layer in enumerate(self.layers)]
         with self.backend.activate():
             batch = self.preparation.batch(x, y)
-            return trace(self.backend, self.model, names, self.params, batch, optimizer, state)
+            return trace(self.backend, self.model, self.architecture.names, self.params, batch, optimizer, state)
 
     def digest(self) -> str:
         """SHA-256 over the names, dtypes, shapes and bytes of the parameters: equal digests mean equal bits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from portable_bp import inputs
@@ -12,6 +13,7 @@ from portable_bp.backend import Backend, Batch
 from portable_bp.backpropagation import Model
 from portable_bp.streaming import host
 from portable_bp.training import Batches, Run
+from portable_bp.tripwire.looking import Look
 from portable_bp.weights import weights
 
 
@@ -26,6 +28,11 @@ class Preparation:
     def placed(self, *given: Any) -> Preparation:
         """Itself; or, where these arrays are more than the device has room for, one that leaves them on the host."""
         return replace(self, backend=host()) if inputs.exceed(self.backend, given, self.architecture.dtype) else self
+
+    @cached_property
+    def look(self) -> Look:
+        """The look at a step's arrays, compiled once for all trainings."""
+        return Look(self.backend, self.model)
 
     def inputs(self, x: Any, which: str = "") -> Array:
         """Check x (n, …) and move it to the device; ``which`` names it in errors."""
@@ -65,7 +72,7 @@ class Preparation:
         if place is not self and not on_host:  # each step reads all of it
             trained = tuple(map(self.backend.asarray, trained))
         sets = {name: part for name, (_, part) in measured.items()}
-        return Run(self.backend, self.model, trained, cut, sets, accuracy, on_host)
+        return Run(self.backend, self.model, trained, cut, sets, accuracy, on_host, self.look, own.names)
 
     def has_classes(self, target: Array) -> bool:
         """Whether the targets are class numbers, rows with one 1 and else 0, or a single column of 0 and 1."""

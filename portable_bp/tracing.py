@@ -155,22 +155,12 @@ def trace(
     Stochastic layers rest. With an ``optimizer`` its update is made too, from ``state`` or, without one, from a fresh
     one; nothing is changed.
     """
-    xp, x = backend.xp, model.numbers(backend.xp, batch[0])
-    kept: list[dict[str, Any]] = []
-    caches = []
-    for number, own in enumerate(params):
-        y, cache = model.forward_layer(xp, number, own, x)
-        kept.append({"x": x, "y": y, "params": own})
-        caches.append(cache)
-        x = y
-    value, cache = model.loss.forward(xp, x, *batch[1:])
-    dy = model.loss.backward(xp, cache)
-    for number in reversed(range(len(kept))):
-        dx, grads = model.layers[number].backward(xp, params[number], caches[number], dy)
-        kept[number].update(dy=dy, dx=dx, grads=grads)
-        dy = dx
+    value, kept = model.every_array(backend.xp, params, batch)
     updates = _updates(backend, params, [own["grads"] for own in kept], optimizer, state)
-    layers = [LayerTrace(name, **own, update=its) for name, own, its in zip(names, kept, updates, strict=True)]
+    layers = [
+        LayerTrace(name, **arrays, params=own, update=its)
+        for name, arrays, own, its in zip(names, kept, params, updates, strict=True)
+    ]
     return Trace(float(value), tuple(layers), backend)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from math import isfinite, prod
 from time import perf_counter
 from typing import Literal
@@ -17,6 +18,7 @@ from portable_bp.history import Columns
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.streaming import host, streamed
 from portable_bp.streams import Stream
+from portable_bp.tripwire.looking import Look, looked_at
 
 STEPS_AT_ONCE, NUMBERS_AT_ONCE, PRODUCTS_AT_ONCE = 2**13, 2**22, 2**27
 """Limits of epochs run in one call, in steps, numbers of their inputs, and products: tenths of a second at most."""
@@ -80,6 +82,14 @@ def parts(backend: Backend, data: Batch) -> Iterator[Batch]:
     return backend.feed(data, [host().xp.arange(start, stop) for start, stop in cuts])
 
 
+def one_by_one(orders: Iterable[Order]) -> Iterator[Order]:
+    """Orders of one step each, for the same steps."""
+    for order in orders:
+        yield from (
+            repeat(1, order) if isinstance(order, int) else (order[i : i + 1, ...] for i in range(order.shape[0]))
+        )
+
+
 def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accuracy: bool) -> list[Array]:
     """Sum of the examples' losses, and number of correct classes if asked for: arrays of shape (1,) on the device.
 
@@ -109,10 +119,27 @@ class Run:
     accuracy: bool
     on_host: bool = False
     """Whether the data that is trained on stays on the host."""
+    look: Look | None = None
+    """What looks at every array now and then; None leaves it out."""
+    names: Sequence[str] = ()
+    """Of the layers, as errors call them."""
+
+    @property
+    def place(self) -> Backend:
+        """Whose arrays the data that is trained on, and the orders, are."""
+        return host() if self.on_host else self.backend
 
     def orders(self, seed: int, epoch: int) -> list[Order]:
         """Row numbers of an epoch's batches, where the data lie."""
-        return self.batches.orders(host() if self.on_host else self.backend, seed, epoch)
+        return self.batches.orders(self.place, seed, epoch)
+
+    def gathered(self, data: Batch, order: Order) -> Batch:
+        """The examples of an order of one step, on the device; ``data``: those that are trained on, or some of them."""
+        if isinstance(order, int):
+            return data
+        if self.on_host:
+            return next(self.backend.feed(data, [order[0, ...]]))
+        return tuple(self.backend.xp.take(array, order[0, ...], axis=0) for array in data)
 
     def reaching(self, epoch: Epoch) -> Epoch:
         """The compiled epoch in a form that takes the data from where they lie."""
@@ -129,24 +156,28 @@ class Run:
         products: int = self.batches.n * sum(prod(array.shape) for layer in params for array in layer.values())
         return max(1, min(STEPS_AT_ONCE, NUMBERS_AT_ONCE // numbers, PRODUCTS_AT_ONCE // max(1, products)))
 
-    def epochs(self, epoch: Epoch, state: State, numbers: range, at_once: int = 1) -> Iterator[tuple[State, Columns]]:
+    def epochs(
+        self, epoch: Epoch, state: State, numbers: range, at_once: int = 1, *, doubtful: bool = False
+    ) -> Iterator[tuple[State, Columns]]:
         """Train the epochs of these ``numbers``; after ``at_once`` of them yield the state and their columns.
 
         ``epoch`` takes the data from where they lie, as `reaching` makes it.
 
-        Raises NonFiniteError where a batch's loss was not finite; the state yielded last is then the last good one.
+        Raises NonFiniteError where a number was not finite; the state yielded last is then the last good one. All
+        arrays of a batch are looked at after some of the epochs; if ``doubtful``, after each of them.
         """
         orders = self.orders(self.model.seed, numbers.start)
         for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
             started = perf_counter()
             after, losses = epoch(state, self.data, [len(some)] if len(some) > 1 else orders)
+            flag = self._flag(after, orders, len(some), doubtful)
             if self.batches.shuffle and some.stop < numbers.stop:  # drawn while the device still computes
                 orders = self.orders(self.model.seed, some.stop)
             try:
-                columns = self._read(some, after["params"], losses)
-            except NonFiniteError:
-                if len(some) > 1:
-                    yield from self.epochs(epoch, state, some)  # one by one, to find the last good one
+                columns = self._read(some, after["params"], losses, flag)
+            except NonFiniteError as error:
+                if len(some) > 1:  # one by one, to find the last good one
+                    yield from self.epochs(epoch, state, some, doubtful=error.step is None)
                 raise
             state, seconds = after, (perf_counter() - started) / len(some)
             yield state, {**columns, "seconds": [seconds] * len(some)}
@@ -162,9 +193,16 @@ class Run:
         """Names of a row's entries."""
         return ["epoch", "loss", *(name for name, _ in self.measures), "seconds"]
 
-    def _read(self, epochs: range, params: Tree, losses: Array) -> Columns:
+    def _flag(self, state: State, orders: Sequence[Order], epochs: int, doubtful: bool) -> Array | int:
+        """0, or NaN where a look was due and met a number that isn't finite."""
+        if self.look is None or not (self.look.due(epochs * self.batches.n, self.batches.size) or doubtful):
+            return 0
+        data, one = looked_at(self.data, orders[0])
+        return self.reaching(self.look.epoch)(state, data, one)[1]
+
+    def _read(self, epochs: range, params: Tree, losses: Array, flag: Array | int) -> Columns:
         """Read everything that these epochs measured from the device, in one transfer."""
-        values = [losses, _finite(self.backend.xp, params, losses)]
+        values = [losses, flag + _finite(self.backend.xp, params, losses)]
         for data in self.measured.values():
             values += measure(self.backend, self.model, params, data, accuracy=self.accuracy)
         numbers = self.backend.to_numpy(self.backend.xp.concat(values)).tolist()
@@ -191,20 +229,23 @@ class Run:
         return [sum(totals) / n]
 
     def _require_finite(self, epochs: range, losses: list[float], share: float, means: dict[str, float]) -> None:
-        """Refuse numbers that are not finite; ``share`` is the share of the parameters that are."""
+        """Refuse numbers that are not finite; ``share`` is the share of the parameters that are, NaN after a look."""
         if share == 1.0 and isfinite(sum(losses, sum(means.values()))):
             return
-        number = epochs.start
-        steps = {f"the loss of step {i} in epoch {number}": loss for i, loss in enumerate(losses, start=1)}
-        measured = {f"{name.replace('_', ' ')} after epoch {number}": value for name, value in means.items()}
-        weights = {f"the share of finite parameters after epoch {number}": share} if share < 1.0 else {}
-        bad = [(what, value) for what, value in {**steps, **measured}.items() if not isfinite(value)]
-        for what, value in [*bad, *weights.items()]:
+        number, one = epochs.start, len(losses) == len(self.batches.sizes)
+        for i, loss in enumerate(losses, start=1):
+            if not isfinite(loss):
+                epoch, step = (number, i) if one else (number + i - 1, 1)
+                raise NonFiniteError(f"the loss of step {step} in epoch {epoch} is {loss:g}", epoch=epoch, step=step)
+        measured = {name: value for name, value in means.items() if not isfinite(value)}
+        for name, value in measured.items():
             raise NonFiniteError(
-                f"{what} is {value:g}: training diverged; lower the learning rate, scale the data, put activations "
-                "between Dense layers, or clip with ClipByGlobalNorm. The network keeps the parameters from before "
-                "this epoch"
+                f"{name.replace('_', ' ')} after epoch {number} is {value:g}", epoch=number, array=name
             )
+        if share < 1.0:
+            raise NonFiniteError(f"the share of finite parameters after epoch {number} is {share:g}", epoch=number)
+        if share != 1.0:
+            raise NonFiniteError(f"an array of a batch after epoch {number} is not finite", epoch=number)
 
 
 def _finite(xp: Namespace, params: Tree, like: Array) -> Array:

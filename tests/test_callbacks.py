@@ -70,7 +70,7 @@ def test_a_callback_that_returns_true_stops_the_training_after_all_were_told():
 
 def test_callbacks_are_told_of_the_end_when_the_training_diverges():
     diary, net = Diary(), network(bp.HalfSquaredError())
-    with pytest.raises(bp.NonFiniteError, match="in epoch"):
+    with pytest.raises(bp.NonFiniteError, match="of epoch"):
         net.fit(1000 * X, ROWS, optimizer=bp.SGD(1e20), epochs=9, callbacks=[diary])
     assert diary.diary[0] == "begin 9"
     assert diary.diary[-1] == "end"

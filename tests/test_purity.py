@@ -11,7 +11,7 @@ ROOT = Path(bp.__file__).parent
 LIBRARIES = ("numpy", "cupy", "torch", "jax", "array_api_strict")
 HOST_SIDE = {
     *("digest", "inputs", "weights", "files", "network", "preparation", "testing", "cli", "checking", "datasets"),
-    *("tracing", "recording", "explanation", "plots", "sweeping", "archive", "packing", "checkpoints"),
+    *("tracing", "recording", "explanation", "plots", "sweeping", "lockstep", "archive", "packing", "checkpoints"),
 }
 """Modules for the host's side, where users' arrays, files and data are NumPy's business."""
 ARITHMETIC = [
@@ -91,7 +91,7 @@ PUBLIC = sorted(  # as text, since a list of 60 strings a line each would hide w
     InverseTimeDecay JSONLines L2 Layer LeCun LeakyReLU Loss MeanSquaredError Momentum Nesterov Network
     NonFiniteError Normal Optimizer PortableBPError PrintRows ProgressBar RMSProp ReLU RecordGradients Rescale SGD
     Schedule ShapeError Sigmoid Softmax SoftmaxCrossEntropy Softplus StepDecay StochasticLayer Tanh TensorBoard Uniform
-    WandB WarmUp Xavier Zeros check_gradients compare_backends datasets explain fit_together get_backend
+    WandB WarmUp Xavier Zeros check_gradients compare_backends datasets diff explain fit_together get_backend
     installed_backends load plots sweep testing
     """.split()  # noqa: SIM905
 )

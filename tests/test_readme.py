@@ -58,6 +58,14 @@ def test_the_page_on_seeing_the_gradients_runs_as_pasted_and_prints_what_it_says
     assert {path.name for path in tmp_path.glob("*.png")} == set(re.findall(r"\w+\.png", text))
 
 
+def test_the_page_on_diagnosing_runs_as_pasted_and_prints_what_it_says_but_for_digits(tmp_path):
+    text = (ROOT / "docs" / "diagnosing.md").read_text()
+    (tmp_path / "pasted.py").write_text("\n".join(blocks("python", text)))
+    printed, expected = run("pasted.py", cwd=tmp_path), "".join(blocks("text", text))
+    digits = re.compile(rf"{NUMBER.pattern}|\b(inf|nan)\b|(?<=ULP)s")  # another order of sums overflows as nan
+    assert digits.sub("#", printed).replace("ULP#", "ULP") == digits.sub("#", expected).replace("ULP#", "ULP")
+
+
 def test_the_page_on_sweeps_runs_as_pasted(tmp_path):
     text = (ROOT / "docs" / "sweeps.md").read_text()
     (tmp_path / "pasted.py").write_text("\n".join(blocks("python", text)))

@@ -250,7 +250,7 @@ class InfiniteAbove15(bp.losses.Loss):
 def test_the_first_step_whose_loss_is_not_finite_is_named_with_its_epoch():
     """With y = w x and dJ/dy = -1 each x is added to w: y is 0, 3, 8 in epoch 1 and 6, 21, 20 in epoch 2."""
     net = network(layers=[bp.Dense(1, 1, bias=False)], loss=InfiniteAbove15(), params=[{"weight": np.zeros((1, 1))}])
-    with pytest.raises(bp.NonFiniteError, match=r"the loss of step 2 in epoch 2 is inf: training diverged"):
+    with pytest.raises(bp.NonFiniteError, match=r"^the loss is inf in step 2 of epoch 2: .*, with y up to 21\."):
         net.fit([[1.0], [3.0], [2.0]], np.zeros(3), optimizer=bp.SGD(1.0), epochs=3, batch_size=1, shuffle=False)
     assert net.epoch == 1
     assert net.params[0]["weight"].tolist() == [[6.0]]
@@ -261,8 +261,9 @@ def test_a_run_that_overflows_stops_with_the_step_and_keeps_the_last_good_parame
     x, y = bp.datasets.linear()
     layers = [bp.Dense(2, 8), bp.Dense(8, 8), bp.Dense(8, 1)]
     net = network(backend, layers=layers, loss=bp.HalfSquaredError(), dtype="float32")
-    with pytest.raises(bp.NonFiniteError, match=r"the loss of step \d+ in epoch \d+ is (inf|nan): training diverged"):
+    with pytest.raises(bp.NonFiniteError, match=r"^the loss is inf in step 1 of epoch 3: the loss grew") as caught:
         net.fit(x, y, optimizer=bp.SGD(0.5), epochs=100, batch_size=None)
+    assert "no activation stands between 0 Dense and 1 Dense" in str(caught.value)
     assert all(np.all(np.isfinite(backend.to_numpy(a))) for layer in net.params for a in layer.values())
 
 
@@ -322,7 +323,7 @@ def test_the_history_of_a_failed_fit_is_kept():
 def test_a_last_update_that_overflows_is_found_though_every_loss_was_finite(backend):
     x, y = np.full((4, 1), 1e3), np.full((4, 1), -1e3)
     net = network(backend, layers=[bp.Dense(1, 1)], loss=bp.HalfSquaredError(), dtype="float32")
-    with pytest.raises(bp.NonFiniteError, match="finite parameters after epoch 1 is"):
+    with pytest.raises(bp.NonFiniteError, match="after the update is inf in step 1 of epoch 1: "):
         net.fit(x, y, optimizer=bp.SGD(1e36), batch_size=None)
     assert np.all(np.isfinite(backend.to_numpy(net.params[0]["weight"])))
 
@@ -414,7 +415,7 @@ def test_many_epochs_in_a_call_are_the_epochs_one_by_one(backend):
 def test_an_epoch_among_many_that_diverges_leaves_the_last_good_one():
     def diverged(rate, **how):
         net = bp.Network([bp.Dense(3, 3), bp.Dense(3, 2)], bp.MeanSquaredError(), dtype="float64", seed=1)
-        with pytest.raises(bp.NonFiniteError, match="epoch") as caught:
+        with pytest.raises(bp.NonFiniteError, match="of epoch") as caught:
             net.fit(np.ones((4, 3)), np.ones((4, 2)), optimizer=bp.SGD(rate), epochs=500, batch_size=None, **how)
         return str(caught.value), net.epoch, net.digest(), len(net.history)
 

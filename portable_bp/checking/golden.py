@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from portable_bp.arrays import HostArray
-from portable_bp.backend import Backend, Order, get_backend
+from portable_bp.backend import Backend, get_backend
 from portable_bp.backpropagation import training_step
 from portable_bp.checking.differences import named
 from portable_bp.datasets import mnist, one_hot, xor
@@ -26,7 +25,7 @@ from portable_bp.losses import BinaryCrossEntropy, HalfMeanSquaredError, Loss, S
 from portable_bp.network import Network
 from portable_bp.optimizers import SGD, Adam, Optimizer
 from portable_bp.reproducible import with_arithmetic
-from portable_bp.training import Batches
+from portable_bp.training import Batches, one_by_one
 
 MNIST_IMAGES, MNIST_BATCH = 2560, 128
 RECORD = Path(__file__).with_name("golden.json")
@@ -75,17 +74,9 @@ class Training:
             state = net.start(self.optimizer)
             run = place.compile(training_step(place.xp, net.model, self.optimizer))
             for epoch in range(1, self.epochs + 1):
-                for order in _one_by_one(batches.orders(place, net.seed, epoch)):
+                for order in one_by_one(batches.orders(place, net.seed, epoch)):
                     state, _ = run(state, data, [order])
                     yield _on_host(place, state)
-
-
-def _one_by_one(orders: Iterable[Order]) -> Iterator[Order]:
-    """Orders of one step each."""
-    for order in orders:
-        yield from (
-            repeat(1, order) if isinstance(order, int) else (order[i : i + 1, ...] for i in range(order.shape[0]))
-        )
 
 
 def _on_host(backend: Backend, state: dict[str, Any]) -> dict[str, HostArray]:

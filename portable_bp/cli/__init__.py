@@ -1,4 +1,4 @@
-"""The command line: ``portable-bp train | sweep | evaluate | predict | verify | info``, one file a command.
+"""The command line: ``portable-bp train | sweep | evaluate | predict | verify | diff | info``, one file a command.
 
 Whatever is wrong with the input ends in one line on stderr and the exit status 2, never in a traceback.
 """
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portable_bp.cli import evaluate, info, predict, sweep, train, verify
+from portable_bp.cli import diff, evaluate, info, predict, sweep, train, verify
 from portable_bp.errors import PortableBPError
 
 __all__ = ["main"]
@@ -19,7 +19,7 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong command line; newer versions bring their own Click, so its name is no fixed one."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-for command in (train.train, sweep.sweep, evaluate.evaluate, predict.predict, verify.verify, info.info):
+for command in (train.train, sweep.sweep, evaluate.evaluate, predict.predict, verify.verify, diff.diff, info.info):
     app.command()(command)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from portable_bp.arrays import Array, Namespace
 from portable_bp.backend import Epoch, Order, State
-from portable_bp.backpropagation import Model
+from portable_bp.backpropagation import Model, training_step
 from portable_bp.errors import NonFiniteError
 from portable_bp.history import History
 from portable_bp.optimizers.optimizer import Optimizer, Tree
@@ -16,6 +16,7 @@ from portable_bp.populations.stacking import chosen, member_of
 from portable_bp.populations.step import CORE
 from portable_bp.streaming import host
 from portable_bp.training import Run, measure
+from portable_bp.tripwire.locating import Locator
 
 SHORTER = 16
 """Where a member diverges in a call of many epochs, it is sent through calls of so many times fewer."""
@@ -100,12 +101,19 @@ class Training:
                 if count > 1:
                     doubtful.append(slot)
                 else:
-                    member.end(_own(xp, group.state, slot), error)
+                    own = _own(xp, group.state, slot)
+                    member.end(own, self._alone(member).located(own, member.history, error))
                 continue
             member.history.extend({**columns, "seconds": [seconds] * count})
             if group.done + count == member.epochs:
                 member.end(_own(xp, after, slot))
         return doubtful
+
+    def _alone(self, member: Member) -> Locator:
+        """What finds the place where a member stopped being finite: its training without the others."""
+        backend, model = self.run.backend, replace(self.run.model, seed=member.seed)
+        step = training_step(backend.xp, model, backend.lower(member.optimizer))
+        return Locator(replace(self.run, model=model), backend.compile(step))
 
     def _some(self, group: Group, state: State, slots: list[int], done: int, at_once: int) -> Group:
         """A group of some members, from a state of all of them."""

@@ -11,7 +11,7 @@ import pytest
 from portable_bp import cli
 from portable_bp.cli import main
 
-COMMANDS = ("train", "evaluate", "predict", "verify", "info")
+COMMANDS = ("train", "evaluate", "predict", "verify", "diff", "info")
 
 
 def test_the_installed_command_reports_its_version_and_a_mistake_without_a_traceback(tmp_path):

@@ -295,7 +295,7 @@ REFUSED = {
     "NaN rate": (["xor", "--rate", "nan"], "Adam got learning_rate=nan: it must be a finite number"),
     "rate that diverges": (
         ["xor", "--rate", "1e30", "--optimizer", "sgd", "--loss", "half-squared-error"],
-        "training diverged; lower the learning rate",
+        ": lower the learning rate",
     ),
     "dropout of all": (["xor", "--dropout", "1"], "Dropout got rate=1.0"),
     "dropout of nothing": (["xor", "--dropout", "0.5", "--hidden", ""], "--dropout 0.5 drops hidden outputs"),

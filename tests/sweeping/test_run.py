@@ -29,7 +29,8 @@ def test_a_run_that_diverges_keeps_its_finite_epochs_and_its_reason():
     found = run(options(dataset="xor", rate=1e25, optimizer="sgd", loss="mean-squared-error", epochs=9))
     assert found.status == "diverged"
     assert len(found.history) < 9
-    assert "training diverged" in found.reason
+    assert "after epoch 1" in found.reason
+    assert "lower the learning rate" in found.reason
     assert "\n" not in found.reason
     assert found.digest == ""
 
