@@ -16,7 +16,7 @@ import numpy as np
 
 import portable_bp as bp
 from portable_bp.backpropagation import training_step
-from portable_bp.tripwire.looking import EVERY, ROWS
+from portable_bp.tripwire.looking import EVERY, ROWS, looked_at
 
 ROUNDS, LOOKS, LIMIT = 9, 10, 0.01
 WORKS = {

@@ -62,7 +62,7 @@ class Side:
             self._run = net.preparation.run(x, y, batches, None, False, (None, None))
             rule = net.optimizer_for(optimizer)
             self._state = net.state_for(rule)
-            self._epoch = run.reaching(backend.compile(training_step(backend.xp, net.model, backend.lower(rule))))
+            self._epoch = self._run.reaching(backend.compile(training_step(backend.xp, net.model, backend.lower(rule))))
         self._orders = self._all_orders()
 
     def _all_orders(self) -> Iterator[Order]:
