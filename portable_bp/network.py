@@ -179,14 +179,7 @@ class Network:
 
     def _train(self, run: Run, epoch: Epoch, epochs: int, callbacks: list[Callback]) -> History:
         history = self.history = History()
-        self.settings = {
-            "optimizer": self._optimizer,
-            "epochs": epochs,
-            "examples": run.batches.n,
-            "batch_size": run.batches.size,
-            "shuffle": run.batches.shuffle,
-            "columns": run.columns,
-        }
+        self.settings = {"optimizer": self._optimizer, "epochs": epochs, **run.settings}
         with ExitStack() as stack:
             for callback in callbacks:
                 stack.callback(callback.on_fit_end, self)

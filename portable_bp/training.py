@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite, prod
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from portable_bp.arguments import whole_number
 from portable_bp.arrays import Array, Namespace
@@ -127,6 +127,12 @@ class Run:
                 raise
             state, seconds = after, (perf_counter() - started) / len(some)
             yield state, {**columns, "seconds": [seconds] * len(some)}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it trains, for `Network.settings`."""
+        cut = self.batches
+        return {"examples": cut.n, "batch_size": cut.size, "shuffle": cut.shuffle, "columns": self.columns}
 
     @property
     def measures(self) -> list[tuple[str, int]]:
