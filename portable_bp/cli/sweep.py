@@ -24,6 +24,7 @@ def sweep(
     file: Annotated[Path, typer.Argument(help="A Weights & Biases sweep file; its parameters are options of train.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the results. [default: sweeps/NAME-OF-FILE]")] = None,
     jobs: Annotated[int, typer.Option(help="Processes that share the runs.")] = 1,
+    batch: Annotated[bool, typer.Option(help="Train runs together, as one population, where they allow it.")] = True,
     runs: Annotated[int | None, typer.Option(help="Number of runs, in place of the file's run_cap.")] = None,
     sweep_seed: Annotated[int, typer.Option(help="Decides the points of a random search.")] = 0,
     dataset: Annotated[str | None, typer.Option(help="Of all runs, where the file names none.")] = None,
@@ -55,7 +56,7 @@ def sweep(
         print(f"ignored, for they are for Weights & Biases: {', '.join(definition.ignored)}")
     progress = silence if json else bar if show_on_terminal() else lines
     try:
-        results = made.carry_out(folder, jobs, approve if yes else _ask, progress)
+        results = made.carry_out(folder, jobs, approve if yes else _ask, progress, batch=batch)
     except KeyboardInterrupt:
         print(
             f"portable-bp: interrupted: the runs that ended are in {folder}; the same command goes on", file=sys.stderr
@@ -96,7 +97,8 @@ def report(results: Results, folder: Path, drawn: Sequence[str]) -> dict[str, An
     metric = {"name": results.metric.name, "goal": "maximize" if results.metric.rises else "minimize"}
     files = ["sweep.json", "results.csv", "epochs.csv", *drawn]
     points = [point.as_dict() for point in results.points()]
-    return {"runs": len(results), "metric": metric, "points": points, "folder": str(folder), "files": files}
+    counts = {"runs": len(results), "batched": results.batched}
+    return {**counts, "metric": metric, "points": points, "folder": str(folder), "files": files}
 
 
 def show(results: Results, folder: Path, drawn: Sequence[str]) -> None:
@@ -120,4 +122,5 @@ def show(results: Results, folder: Path, drawn: Sequence[str]) -> None:
             first = failed[0]
             print(f"{len(failed)} of {len(results)} runs {status}; the first, run {first['run']}: {first['reason']}")
     missing = [] if drawn else ["no figures: pip install 'portable-bp[plot]'"]
-    print(*missing, f"results in {folder}", sep="\n")
+    together = [f"{results.batched} of {len(results)} runs were trained together"] if results.batched else []
+    print(*missing, *together, f"results in {folder}", sep="\n")

@@ -41,7 +41,8 @@ def test_a_sweep_prints_lines_and_a_summary_and_leaves_its_files(run, file, tmp_
 def test_json_is_the_only_thing_on_stdout_and_a_second_call_does_nothing_anew(run, file, tmp_path):
     words = ("sweep", file, "--set", "dataset=xor", "--out", "o", "--json")
     first, before = json.loads(run(*words).stdout), (tmp_path / "o/results.csv").read_bytes()
-    assert json.loads(run(*words).stdout) == first
+    assert first["batched"] == 4
+    assert json.loads(run(*words).stdout) == first | {"batched": 0}
     assert (tmp_path / "o/results.csv").read_bytes() == before
     assert (first["runs"], len(first["points"]), first["folder"]) == (4, 2, "o")
     assert first["metric"] == {"name": "training_accuracy", "goal": "maximize"}
@@ -73,7 +74,7 @@ def test_many_runs_are_refused_without_a_terminal(run, file, monkeypatch):
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(run, file, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "results", interrupted)

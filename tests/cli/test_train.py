@@ -76,7 +76,8 @@ def test_the_configuration_has_every_option_resolved(run, tmp_path):
     versions, digest = found.pop("versions"), found.pop("digest")
     assert found == {
         "dataset": "xor", "hidden": [5, 4], "activation": "relu", "output_activation": None, "dropout": 0.0,
-        "loss": "binary-cross-entropy", "reduction": "mean", "optimizer": "momentum", "rate": 0.01, "l2": 0.001,
+        "loss": "binary-cross-entropy", "reduction": "mean", "optimizer": "momentum", "rate": 0.01,
+        "momentum": None, "weight_decay": None, "l2": 0.001, "monitor": "validation_loss", "min_delta": 0.0,
         "clip": None, "init": "he", "bias": False, "epochs": 3, "batch_size": 21, "train_size": None, "patience": None,
         "seed": 0, "dtype": "float32", "backend": "numpy", "arithmetic": "native",
         "data": None,
