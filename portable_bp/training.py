@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite, prod
 from time import perf_counter
 from typing import Any, Literal
@@ -134,7 +135,7 @@ class Run:
         cut = self.batches
         return {"examples": cut.n, "batch_size": cut.size, "shuffle": cut.shuffle, "columns": self.columns}
 
-    @property
+    @cached_property
     def measures(self) -> list[tuple[str, int]]:
         """Columns measured after each epoch, each with the number of examples that it is a mean over."""
         words = ["loss", "accuracy"] if self.accuracy else ["loss"]

@@ -34,6 +34,9 @@ def sweep(
         list[str] | None, typer.Option("--set", help="NAME=VALUE, any option of train for all runs; may be repeated.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask before more than 10,000 runs.")] = False,
+    table: Annotated[
+        Path | None, typer.Option(help="At the end write the rows to a Parquet file of this name.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Train at every point of a sweep; the same command goes on where it was stopped.
@@ -44,8 +47,10 @@ def sweep(
     from portable_bp.sweeping.definition import read_definition
     from portable_bp.sweeping.figures import draw
     from portable_bp.sweeping.progress import bar, lines, show_on_terminal, silence
-    from portable_bp.sweeping.sweep import Sweep, approve, with_cap
+    from portable_bp.sweeping.sweep import Sweep, approve, require_parquet, with_cap
 
+    if table is not None:
+        require_parquet()
     whole_number("jobs", jobs, 1)
     named = {"dataset": dataset, "backend": backend, "data": data}
     options = {**_pairs(fixed or []), **{name: value for name, value in named.items() if value is not None}}
@@ -63,6 +68,8 @@ def sweep(
         )
         raise typer.Exit(130) from None
     drawn = draw(results, definition, folder)
+    if table is not None:
+        results.to_parquet(table)
     if json:
         print(as_json(report(results, folder, drawn)))
     else:

@@ -55,11 +55,10 @@ class Member:
                     callback.on_epoch_end(self.network, row)
         return improved
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it has had all its epochs, or enough of them."""
+    def is_over(self, done: int) -> bool:
+        """Whether it has had all its epochs after ``done`` of them, or enough."""
         stop = self.stopping
-        return len(self.history) == self.epochs or (stop is not None and stop.waited >= stop.patience)
+        return done == self.epochs or (stop is not None and stop.waited >= stop.patience)
 
     def end(self, state: State, best: Tree | None, error: NonFiniteError | None = None) -> None:
         """Its training is over; ``best``: its parameters after the best epoch, where something looks for that."""

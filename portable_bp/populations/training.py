@@ -65,7 +65,7 @@ class Training:
         doubtful, improved = self._told(group, count, numbers, seconds)
         best = self._best(group, after, improved)
         for slot, member in active.items():
-            if slot not in doubtful and not member.finished and member.is_over:
+            if slot not in doubtful and not member.finished and member.is_over(group.done + count):
                 member.end(_own(self.run.backend.xp, after, slot, member), self._kept(best, slot, member))
         left = [slot for slot, member in active.items() if not member.finished and slot not in doubtful]
         done, shorter = group.done + count, max(1, group.at_once // SHORTER)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from portable_bp.sweeping.batches import WINDOW
 from portable_bp.sweeping.definition import Definition, read_definition
 from portable_bp.sweeping.metrics import Metric, choose_metric
 from portable_bp.sweeping.progress import Told, bar, duration, show_on_terminal, silence
+from portable_bp.sweeping.rows import TableRow
 from portable_bp.sweeping.run import columns_of
 from portable_bp.sweeping.search import search_of
 from portable_bp.sweeping.spread import results
 from portable_bp.sweeping.summary import Point, points
-from portable_bp.sweeping.table import Table, TableRow
+from portable_bp.sweeping.table import Table
+from portable_bp.writing import write_whole
 
 MANY = 10_000
 """Runs above which a sweep is not started without being asked for twice: hours, even of the smallest ones."""
@@ -52,14 +55,25 @@ class Results(list[TableRow]):
             raise ConfigurationError("to_dataframe() needs pandas: pip install 'portable-bp[table]'") from error
         return pandas.DataFrame(list(self), columns=self.columns)
 
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the rows as a Parquet file."""
+        require_parquet()
+        write_whole(Path(path), self.to_dataframe().to_parquet(index=False, engine="pyarrow"))
+
+
+def require_parquet() -> None:
+    """Refuse, before hours of training, a table that couldn't be written."""
+    if any(find_spec(name) is None for name in ("pandas", "pyarrow")):
+        raise ConfigurationError("a Parquet file needs pandas and pyarrow: pip install 'portable-bp[parquet]'")
+
 
 class Sweep:
     """A definition that was checked: its points, its metric, and the columns of its table."""
 
     def __init__(self, definition: Definition) -> None:
         self.definition, self.search = definition, search_of(definition)
-        for number in range(min(self.search.runs, TRIED)):
-            definition.recipe(self.search.point(number))
+        for values in self.search.tried(min(self.search.runs, TRIED)):
+            definition.recipe(values)
         self.figures = columns_of(self._datasets())
         self.metric = choose_metric(definition.metric, self.figures)
 
@@ -86,13 +100,15 @@ class Sweep:
 
     def _added(self, table: Table, jobs: int, *, batch: bool) -> Iterator[tuple[TableRow, int]]:
         """The rows that are missing, as they come, each with the number of runs that were trained together with it."""
+        window = min(WINDOW, self.search.ahead)
         while len(table.rows) < self.search.runs:
-            done = len(table.rows) % WINDOW
+            done = len(table.rows) % window
             start = len(table.rows) - done
-            numbers = range(start, min(start + WINDOW, self.search.runs))
-            points = [self.definition.options(self.search.point(number)) for number in numbers]
-            for result in results(points, jobs, batch=batch, done=done):
-                yield table.add(self.search.point(len(table.rows)), result), result.together
+            numbers = range(start, min(start + window, self.search.runs))
+            points = [self.search.point(number, table.rows) for number in numbers]
+            options = [self.definition.options(values) for values in points]
+            for result in results(options, jobs, batch=batch, done=done):
+                yield table.add(points[len(table.rows) - start], result), result.together
 
     def _ask(self, table: Table, jobs: int, confirm: Callable[[str], None], *, batch: bool) -> bool:
         """Do the first run, tell from it how long the others take, and let ``confirm`` stop the sweep.

@@ -14,14 +14,13 @@ from typing import Any, TextIO
 from portable_bp.errors import FileError
 from portable_bp.sweeping.definition import Definition
 from portable_bp.sweeping.metrics import final_and_best
+from portable_bp.sweeping.rows import TableRow, Values
 from portable_bp.sweeping.run import Result
-from portable_bp.sweeping.search import Search, Values
+from portable_bp.sweeping.search import Search
 from portable_bp.writing import write_whole
 
 RESULTS, EPOCHS, DEFINITION = "results.csv", "epochs.csv", "sweep.json"
 WORDS = ("status", "digest", "reason")
-
-TableRow = dict[str, Any]
 
 
 class Table:
@@ -86,14 +85,14 @@ class Table:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             found = [row for row in reader if reader.fieldnames == self.columns]
-        if reader.fieldnames != self.columns or [row["run"] for row in found] != [
-            str(number) for number in range(1, len(found) + 1)
-        ]:
-            raise FileError(f"{str(path)!r} is not as this sweep wrote it: name another folder, or delete this one")
-        rows = []
+        rows: list[TableRow] = []
         for number, row in enumerate(found):
-            read = {name: _value(name, text) for name, text in row.items()}
-            rows.append(read | {"run": number + 1} | self._search.point(number))
+            own = {"run": number + 1, **self._search.point(number, rows)}
+            if any(row[name] != ("" if value is None else str(value)) for name, value in own.items()):
+                break
+            rows.append({name: _value(name, text) for name, text in row.items()} | own)
+        if reader.fieldnames != self.columns or len(rows) < len(found):
+            raise FileError(f"{str(path)!r} is not as this sweep wrote it: name another folder, or delete this one")
         return rows
 
 

@@ -73,6 +73,22 @@ def test_many_runs_are_refused_without_a_terminal(run, file, monkeypatch):
     assert run("sweep", file, "--dataset", "xor", "--json", "--yes").status == 0
 
 
+def test_the_table_is_written_as_parquet_too_on_request(run, file, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    report = json.loads(run("sweep", file, "--dataset", "xor", "--table", "t.parquet", "--out", "o", "--json").stdout)
+    found, rows = pandas.read_parquet("t.parquet"), pandas.read_csv("o/results.csv")
+    assert len(found) == report["runs"]
+    for name in ("run", "seed", "final_training_accuracy", "digest"):
+        assert found[name].tolist() == rows[name].tolist()
+
+
+def test_a_missing_pyarrow_is_found_before_the_first_run(refused, file, monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    said = refused("sweep", file, "--dataset", "xor", "--table", "t.parquet")
+    assert "a Parquet file needs pandas and pyarrow: pip install 'portable-bp[parquet]'" in said
+
+
 def test_an_interrupted_sweep_says_how_to_go_on(run, file, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
