@@ -21,7 +21,7 @@ MOST_PRODUCTS, MOST_EPOCHS = 2**38, 2**20
 """Products and epochs of the runs trained together: their rows are written when all are done, after a minute at most
 on two cores, and until then their histories are in memory."""
 PASSES = 4
-"""Products an example and weight: forward, two of backward, and one of the measurement after the epoch."""
+"""Products a training example and weight: forward, two of backward, and one of the measurement after the epoch."""
 OWN = (
     "hidden", "rate", "momentum", "weight_decay", "l2", "clip", "init", "epochs", "patience", "min_delta", "monitor",
     "seed",
@@ -64,9 +64,11 @@ def _products(recipe: Recipe) -> int:
     """Number of products of the whole training, roughly."""
     data = data_of(recipe.dataset, recipe.data)
     x = data.parts["train"].x
+    measured = len(data.parts["validation"].x) if "validation" in data.parts else 0
     widths = (x.shape[1], *recipe.hidden, data.n_classes)
     weights: int = sum(n_in * n_out for n_in, n_out in pairwise(widths))
-    return PASSES * weights * min(len(x), recipe.train_size or len(x)) * recipe.epochs
+    trained = min(len(x), recipe.train_size or len(x))
+    return weights * (PASSES * trained + measured) * recipe.epochs
 
 
 def run_together(points: Sequence[Options]) -> list[Result]:

@@ -12,6 +12,7 @@ X, Y = np.random.default_rng(0).normal(size=(20, 6)), np.arange(20) % 3
 WIDTHS = [(7, 7), (8, 8), (7, 8), (8, 7), (3, 2)]
 """In reproducible arithmetic the first four are one group, the last is one of its own."""
 EPOCHS = [3, 2, 4, 1, 3]
+EXACT = "reproducible"
 ACTIVATIONS = [bp.Sigmoid(), bp.Softplus(), bp.Tanh(), bp.ReLU(), bp.LeakyReLU(), bp.ELU(), bp.GELU(), bp.Identity()]
 RULES = {
     "SGD": lambda k: bp.SGD(0.1 + 0.1 * k),
@@ -58,8 +59,8 @@ def groups(activation, arithmetic):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("activation", [bp.Sigmoid(), bp.ReLU()], ids=str)
 def test_a_padded_member_has_the_bits_of_the_network_trained_alone(activation, rule):
-    assert groups(activation, "reproducible") == [[0, 1, 2, 3], [4]]
-    together, alone = trained_both_ways(activation, RULES[rule], arithmetic="reproducible")
+    assert groups(activation, EXACT) == [[0, 1, 2, 3], [4]]
+    together, alone = trained_both_ways(activation, RULES[rule], arithmetic=EXACT)
     assert [one.digest() for one in together] == [one.digest() for one in alone]
     assert [measured(one) for one in together] == [measured(one) for one in alone]
 
@@ -77,13 +78,34 @@ def test_in_native_arithmetic_it_agrees_within_rounding_whatever_the_activation_
         np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-9, atol=1e-11)
 
 
+def test_what_is_measured_has_the_bits_too_where_an_added_unit_would_be_the_largest():
+    """σ(0) = ½ beside σ(-30): exact products see their numbers to some 50 bits below the largest of a row."""
+
+    def made():
+        networks = []
+        for n in (7, 8):
+            layers = [bp.Dense(6, n), bp.Sigmoid(), bp.Dense(n, 1, bias=False)]
+            net = bp.Network(layers, bp.MeanSquaredError(), arithmetic=EXACT)
+            first, _, last = net.params
+            net.params = [{**first, "bias": first["bias"] - 30}, {}, last]
+            networks.append(net)
+        return networks
+
+    together, alone, y = made(), made(), np.zeros((20, 1))
+    bp.fit_together(together, X, y, optimizers=bp.SGD(1e-3), epochs=3, measure_training=True)
+    for network in alone:
+        network.fit(X, y, optimizer=bp.SGD(1e-3), epochs=3, measure_training=True)
+    assert [measured(one) for one in together] == [measured(one) for one in alone]
+    assert 0 < together[0].history["training_loss"][-1] < 1e-20
+
+
 @pytest.mark.parametrize("spec", ["torch", "jax"])
 def test_on_other_backends_too_with_the_bits_that_numpy_gives_alone(spec):
     pytest.importorskip(spec)
 
     def made(place):
         layers = [[bp.Dense(6, n), bp.Sigmoid(), bp.Dense(n, 3)] for n in (7, 8)]
-        return [bp.Network(own, bp.SoftmaxCrossEntropy(), backend=place, arithmetic="reproducible") for own in layers]
+        return [bp.Network(own, bp.SoftmaxCrossEntropy(), backend=place, arithmetic=EXACT) for own in layers]
 
     together, alone = made(spec), made("numpy")
     bp.fit_together(together, X, Y, optimizers=bp.Momentum(0.2), epochs=2)
@@ -122,8 +144,10 @@ def test_too_narrow_networks_and_layers_that_mix_units_make_groups_of_their_own(
         return padded_groups(network, [(6, n, 3) for n in widths])
 
     assert grouped([bp.Tanh()], 2, 8, 3, 32, 2) == [((6, 32, 3), [1, 3]), ((6, 3, 3), [0, 2, 4])]
-    exact = grouped([bp.Tanh()], 7, 8, 9, 10, arithmetic="reproducible")
+    exact = grouped([bp.Tanh()], 7, 8, 9, 10, arithmetic=EXACT)
     assert exact == [((6, 10, 3), [2, 3]), ((6, 8, 3), [0, 1])]
+    of_whole_arrays = grouped([bp.Tanh()], 5, 8, arithmetic=EXACT)  # 30 and 48 weights
+    assert of_whole_arrays == [((6, 8, 3), [1]), ((6, 5, 3), [0])]
     for mixing in (bp.Dropout(0.5), bp.Softmax()):
         assert grouped([mixing], 7, 8, 7) == [((6, 8, 3), [1]), ((6, 7, 3), [0, 2])]
 
@@ -132,7 +156,7 @@ def test_too_narrow_networks_and_layers_that_mix_units_make_groups_of_their_own(
 def test_where_units_are_mixed_or_dropped_members_keep_their_bits_too(between):
     def made():
         layers = [[bp.Dense(6, n), *between, bp.Dense(n, 3)] for n in (7, 8, 7)]
-        return [bp.Network(own, bp.SoftmaxCrossEntropy(), arithmetic="reproducible") for own in layers]
+        return [bp.Network(own, bp.SoftmaxCrossEntropy(), arithmetic=EXACT) for own in layers]
 
     together, alone = made(), made()
     bp.fit_together(together, X, Y, epochs=2, batch_size=7)
