@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import portable_bp as bp
 from portable_bp.cli.recipe import Recipe
 from portable_bp.cli.tasks import TASKS, Data, targets
 from portable_bp.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from portable_bp.datasets import Split
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,12 @@ class PlannedRun:
     source: Data
 
     def examples(self, part: str) -> tuple[Any, Any]:
-        """Inputs and targets of a part of the data; of the training part no more than the recipe wants."""
-        return _examples(self.recipe, self.source, self.net.loss, part)
+        """Inputs and targets of a part of the data."""
+        return _examples(self.source, self.net.loss, self.source.parts[part])
 
     def arguments(self) -> dict[str, Any]:
         """What `fit` and `fit_together` are given besides what may differ from network to network."""
-        x, y = self.examples("train")
+        x, y = _examples(self.source, self.net.loss, _trained(self.recipe, self.source))
         validation = self.examples("validation") if "validation" in self.source.parts else None
         size = self.recipe.batch_size
         return {"x": x, "y": y, "batch_size": size, "validation": validation, "measure_training": True}
@@ -50,21 +53,27 @@ class PlannedRun:
 def plan(recipe: Recipe, data: Data) -> PlannedRun:
     """Make the network; refuses options that don't fit the data."""
     backend, loss = bp.get_backend(recipe.backend), recipe.make_loss()
-    x, y = _examples(recipe, data, loss, "train")
+    x, y = _examples(data, loss, _trained(recipe, data))
     recipe = replace(recipe, batch_size=_batch_size(recipe, len(x)))
     layers = recipe.make_layers(x.shape[1], data.n_classes if y.ndim == 1 else y.shape[1])
     net = bp.Network(layers, loss, backend=backend, dtype=recipe.dtype, seed=recipe.seed, arithmetic=recipe.arithmetic)
     return PlannedRun(recipe, net, data)
 
 
-def _examples(recipe: Recipe, data: Data, loss: bp.Loss, name: str) -> tuple[Any, Any]:
-    part = data.parts[name]
-    n = recipe.train_size if name == "train" and recipe.train_size is not None else len(part.x)
-    if not 1 <= n <= len(part.x):
+def _examples(data: Data, loss: bp.Loss, part: Split) -> tuple[Any, Any]:
+    return part.x, targets(part.y, loss, data.n_classes)
+
+
+def _trained(recipe: Recipe, data: Data) -> Split:
+    """The training part, or the first ``train_size`` of it."""
+    whole, n = data.parts["train"], recipe.train_size
+    if n is None:
+        return whole
+    if not 1 <= n <= len(whole.x):
         raise ConfigurationError(
-            f"--train-size {n}: write a whole number from 1 to the {len(part.x)} of {recipe.dataset}"
+            f"--train-size {n}: write a whole number from 1 to the {len(whole.x)} of {recipe.dataset}"
         )
-    return part.x[:n], targets(part.y[:n], loss, data.n_classes)
+    return type(whole)(whole.x[:n], whole.y[:n])
 
 
 def _batch_size(recipe: Recipe, n: int) -> int:

@@ -50,7 +50,7 @@ def sweep(
     from portable_bp.sweeping.sweep import Sweep, approve, require_parquet, with_cap
 
     if table is not None:
-        require_parquet()
+        require_parquet(table)
     whole_number("jobs", jobs, 1)
     named = {"dataset": dataset, "backend": backend, "data": data}
     options = {**_pairs(fixed or []), **{name: value for name, value in named.items() if value is not None}}

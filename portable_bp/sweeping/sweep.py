@@ -57,12 +57,17 @@ class Results(list[TableRow]):
 
     def to_parquet(self, path: str | Path) -> None:
         """Write the rows as a Parquet file."""
-        require_parquet()
+        require_parquet(Path(path))
         write_whole(Path(path), self.to_dataframe().to_parquet(index=False, engine="pyarrow"))
 
 
-def require_parquet() -> None:
+def require_parquet(path: Path) -> None:
     """Refuse, before hours of training, a table that couldn't be written."""
+    if path.suffix != ".parquet" or not path.parent.is_dir():
+        raise ConfigurationError(
+            f"can't write the table {str(path)!r}: name a file that ends in .parquet, in a folder that is there; "
+            "results.csv is written in any case"
+        )
     if any(find_spec(name) is None for name in ("pandas", "pyarrow")):
         raise ConfigurationError("a Parquet file needs pandas and pyarrow: pip install 'portable-bp[parquet]'")
 

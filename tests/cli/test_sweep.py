@@ -93,6 +93,12 @@ def test_a_missing_pyarrow_is_found_before_the_first_run(refused, file, monkeypa
     assert "a Parquet file needs pandas and pyarrow: pip install 'portable-bp[parquet]'" in said
 
 
+@pytest.mark.parametrize("name", ["t.csv", "none/t.parquet"])
+def test_a_table_of_another_kind_or_in_no_folder_is_refused_before_the_first_run(refused, file, name):
+    said = refused("sweep", file, "--dataset", "xor", "--table", name)
+    assert f"can't write the table {name!r}: name a file that ends in .parquet" in said
+
+
 def test_an_interrupted_sweep_says_how_to_go_on(run, file, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
