@@ -15,9 +15,10 @@ from portable_bp.history import History
 from portable_bp.layers.layer import Layer
 from portable_bp.optimizers.optimizer import Optimizer
 from portable_bp.populations.comparison import differing_numbers, require_same_architecture
-from portable_bp.populations.grouping import Footprint, groups_of
+from portable_bp.populations.grouping import Footprint, Form, groups_of
 from portable_bp.populations.member import Member, callbacks_for
-from portable_bp.populations.padding import padded_groups, size_of, widths_of, with_widths
+from portable_bp.populations.padding import padded_groups, widths_of, with_widths
+from portable_bp.populations.stacking import common_shapes
 from portable_bp.populations.step import members_of, population_step
 from portable_bp.populations.training import Training
 from portable_bp.training import Run
@@ -84,10 +85,10 @@ def _train(
     shapes = replace(network.architecture, layers=layers).shapes(tuple(run.data[0].shape[1:]))
     model = members_of(Model([backend.lower(layer) for layer in layers], run.model.loss), shapes)
     step = population_step(backend.xp, model, backend.lower(members[0].optimizer), own_batches=run.batches.differ)
-    wider = size_of(widths_of(layers)) / size_of(widths_of(network.layers))
-    footprint = Footprint.of(run, members[0].state, wider, shapes)
+    form = Form(layers, common_shapes([member.state for member in members]))
+    footprint = Footprint.of(run, form.state, shapes)
     training = Training(run, model, backend.compile(step), footprint.evaluated(limit))
-    training.train(groups_of(run, members, numbers, footprint.trained(limit)))
+    training.train(groups_of(run, members, numbers, form, footprint.trained(limit)))
 
 
 def _networks(given: Any) -> list[Network]:

@@ -73,7 +73,11 @@ def callbacks_for(given: Any, count: int, columns: list[str]) -> list[list[Callb
     if isinstance(listed, list) and listed and all(isinstance(own, Sequence) for own in listed):
         if len(listed) != count:
             raise ConfigurationError(f"callbacks has {len(listed)} lists: give one for each of the {count} networks")
-        return [_checked(own, columns) for own in listed]
+        each = [_checked(own, columns) for own in listed]
+        stopping = [id(callback) for own in each for callback in own if isinstance(callback, EarlyStopping)]
+        if len(set(stopping)) < len(stopping):
+            raise ConfigurationError("callbacks has the same EarlyStopping in two lists: make one for each network")
+        return each
     shared = _checked(listed, columns)
     for callback in shared:
         if not isinstance(callback, EarlyStopping):

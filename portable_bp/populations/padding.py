@@ -43,16 +43,16 @@ def without_widths(layer: Layer) -> Layer:
 def with_widths(layers: Sequence[Layer], widths: Widths) -> tuple[Layer, ...]:
     """The layers with other widths between them."""
     pairs = pairwise(widths)
-    resized = {number: next(pairs) for number, layer in enumerate(layers) if type(layer) is Dense}
-    return tuple(
-        replace(layer, n_in=resized[number][0], n_out=resized[number][1]) if number in resized else layer  # type: ignore[call-arg]
-        for number, layer in enumerate(layers)
-    )
+    return tuple(_resized(layer, *next(pairs)) if type(layer) is Dense else layer for layer in layers)
+
+
+def _resized(layer: Dense, n_in: int, n_out: int) -> Layer:
+    return replace(layer, n_in=n_in, n_out=n_out)
 
 
 def size_of(widths: Widths) -> int:
-    """Number of the weights between these widths, at least 1."""
-    return max(1, sum(n_in * n_out for n_in, n_out in pairwise(widths)))
+    """Number of the weights between these widths."""
+    return sum(n_in * n_out for n_in, n_out in pairwise(widths))
 
 
 def widest(given: Iterable[Widths]) -> Widths:
@@ -101,12 +101,11 @@ def _cut(widths: Widths) -> tuple[int, ...]:
     return tuple(bits_for(n) if n <= BLOCK else -n for n in sums)
 
 
-def units(xp: Namespace, given: Sequence[Widths], dense: int, dtype: Any) -> Array | None:
-    """1 for each input of Dense number ``dense`` that a member has, 0 for those added, (K, 1, n_in); None without any.
+def units(xp: Namespace, own: Sequence[int], n_in: int, dtype: Any) -> Array | None:
+    """1 for each of the ``n_in`` inputs that a member has of its ``own``, 0 for those added, (K, 1, n_in).
 
-    ``given``: the widths of the K members.
+    None where nothing is added.
     """
-    own, n_in = [widths[dense] for widths in given], max(widths[dense] for widths in given)
     if min(own) == n_in:
         return None
     column = xp.reshape(xp.asarray(own, dtype=xp.int64), (-1, 1, 1))

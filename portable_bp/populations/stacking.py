@@ -9,18 +9,27 @@ from portable_bp.arrays import Array, Namespace, Shape
 from portable_bp.params import mapped
 
 
-def stacked(xp: Namespace, trees: Sequence[Any]) -> Any:
-    """One tree for trees of the same form: arrays with a leading axis; single numbers, equal in all, as they are.
-
-    Arrays of different lengths are first filled up with zeros at their ends.
-    """
+def common_shapes(trees: Sequence[Any]) -> Any:
+    """The tree of the shapes into which every tree's arrays fit."""
     first = trees[0]
     if isinstance(first, dict):
-        return {name: stacked(xp, [tree[name] for tree in trees]) for name in first}
+        return {name: common_shapes([tree[name] for tree in trees]) for name in first}
     if isinstance(first, list):
-        return [stacked(xp, branches) for branches in zip(*trees, strict=True)]
-    shape = tuple(max(lengths) for lengths in zip(*(array.shape for array in trees), strict=True))
-    return xp.stack([_filled(xp, array, shape) for array in trees]) if shape else first
+        return [common_shapes(branches) for branches in zip(*trees, strict=True)]
+    return tuple(max(lengths) for lengths in zip(*(array.shape for array in trees), strict=True))
+
+
+def stacked(xp: Namespace, trees: Sequence[Any], shapes: Any) -> Any:
+    """One tree for trees of the same form: arrays with a leading axis; single numbers, equal in all, as they are.
+
+    Arrays that are smaller than the ``shapes`` say are filled up with zeros at their ends.
+    """
+    if isinstance(shapes, dict):
+        return {name: stacked(xp, [tree[name] for tree in trees], shape) for name, shape in shapes.items()}
+    if isinstance(shapes, list):
+        branches = zip(*trees, strict=True)
+        return [stacked(xp, branch, shape) for branch, shape in zip(branches, shapes, strict=True)]
+    return xp.stack([_filled(xp, array, shapes) for array in trees]) if shapes else trees[0]
 
 
 def _filled(xp: Namespace, array: Array, shape: Shape) -> Array:

@@ -38,6 +38,11 @@ class Group:
         """The members that still train, by slot."""
         return {slot: member for slot, member in enumerate(self.members) if member is not None}
 
+    def has(self, slots: list[int]) -> list[bool]:
+        """Whether each slot is among these."""
+        wanted = set(slots)
+        return [slot in wanted for slot in range(len(self.members))]
+
 
 @dataclass(frozen=True)
 class Training:
@@ -70,7 +75,7 @@ class Training:
         left = [slot for slot, member in active.items() if not member.finished and slot not in doubtful]
         done, shorter = group.done + count, max(1, group.at_once // SHORTER)
         groups = [self._some(replace(group, at_once=shorter), doubtful)] if doubtful else []
-        members = [member if slot in set(left) else None for slot, member in enumerate(group.members)]
+        members = [active.get(slot) if stays else None for slot, stays in enumerate(group.has(left))]
         now = Group(members, after, done, group.at_once, best)
         if 2 * len(left) > len(group.members):
             return [*groups, now]
@@ -104,7 +109,7 @@ class Training:
         if group.best is None or not improved:
             return group.best
         xp = self.run.backend.xp
-        better = xp.asarray([[[slot in set(improved)]] for slot in range(len(group.members))], dtype=xp.bool)
+        better = xp.asarray([[[better]] for better in group.has(improved)], dtype=xp.bool)
         return each(lambda new, old: xp.where(better, new, old), after["params"], group.best)
 
     def _kept(self, best: Tree | None, slot: int, member: Member) -> Tree | None:

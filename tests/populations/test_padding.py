@@ -65,6 +65,18 @@ def test_a_padded_member_has_the_bits_of_the_network_trained_alone(activation, r
     assert [measured(one) for one in together] == [measured(one) for one in alone]
 
 
+@pytest.mark.parametrize("memory", [1, 20_000])
+def test_members_of_one_form_are_cut_into_chunks_with_the_same_results(memory):
+    def made():
+        layers = [[bp.Dense(6, n), bp.Sigmoid(), bp.Dense(n, 3)] for n in (7, 7, 8, 5, 5, 6)]
+        return [bp.Network(own, bp.SoftmaxCrossEntropy(), seed=k, arithmetic=EXACT) for k, own in enumerate(layers)]
+
+    chunks, whole = made(), made()
+    for networks, bytes_ in ((chunks, memory), (whole, 2**28)):
+        bp.fit_together(networks, X, Y, optimizers=bp.Momentum(0.2), epochs=2, batch_size=7, memory=bytes_)
+    assert [one.digest() for one in chunks] == [one.digest() for one in whole]
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
 def test_in_native_arithmetic_it_agrees_within_rounding_whatever_the_activation_is_at_0(activation):
     rule = RULES["clipped, penalised AdamW"]

@@ -133,10 +133,12 @@ class Looks(bp.Callback):
     """Says nothing of itself."""
 
 
+LOSS = bp.EarlyStopping(monitor="loss")
 REFUSED = {
     "Looks may look at the network or stop it": [[Looks()], [], [], []],
     "one PrintRows for all networks: give a list of lists": [bp.PrintRows()],
     "callbacks has 2 lists: give one for each of the 4 networks": [[], []],
+    "the same EarlyStopping in two lists": [[LOSS], [], [LOSS], []],
     "more than one EarlyStopping": [bp.EarlyStopping(), bp.EarlyStopping(monitor="loss")],
     "EarlyStopping monitors 'validation_loss'; the columns are epoch, loss, seconds": [bp.EarlyStopping()],
     "give a list of instances": 5,
