@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
+from functools import cache
 from typing import Any, TypeAlias
 
 import portable_bp as bp
 from portable_bp.cli.planned_run import PlannedRun, plan
 from portable_bp.cli.recipe import Recipe, resolve
 from portable_bp.errors import ConfigurationError, DataError
+from portable_bp.populations.padding import size_of
 from portable_bp.sweeping.run import REFUSALS, Result, data_of, ended, run
 
 Options: TypeAlias = Mapping[str, Any]
@@ -34,7 +35,7 @@ WRAPPERS = ("l2", "clip")
 def batches(points: Sequence[Options]) -> list[list[int]]:
     """Which points are trained together: their numbers, rising, the batches by their first; a function of the points.
 
-    A batch is never shared by runs of two kinds, and ends before it has too many products or epochs.
+    A batch ends before it has too many products or epochs.
     """
     open_batches: dict[Any, tuple[list[int], int, int]] = {}
     found: list[list[int]] = []
@@ -62,13 +63,18 @@ def _kind(recipe: Recipe) -> tuple[Any, ...]:
 
 def _products(recipe: Recipe) -> int:
     """Number of products of the whole training, roughly."""
-    data = data_of(recipe.dataset, recipe.data)
+    n, measured, n_in, n_out = _sizes(recipe.dataset, recipe.data)
+    weights = size_of((n_in, *recipe.hidden, n_out))
+    return weights * (PASSES * min(n, recipe.train_size or n) + measured) * recipe.epochs
+
+
+@cache
+def _sizes(dataset: str, folder: str | None) -> tuple[int, int, int, int]:
+    """Numbers of examples to train on and to validate with, and of a network's inputs and outputs."""
+    data = data_of(dataset, folder)
     x = data.parts["train"].x
     measured = len(data.parts["validation"].x) if "validation" in data.parts else 0
-    widths = (x.shape[1], *recipe.hidden, data.n_classes)
-    weights: int = sum(n_in * n_out for n_in, n_out in pairwise(widths))
-    trained = min(len(x), recipe.train_size or len(x))
-    return weights * (PASSES * trained + measured) * recipe.epochs
+    return len(x), measured, x.shape[1], data.n_classes
 
 
 def run_together(points: Sequence[Options]) -> list[Result]:
