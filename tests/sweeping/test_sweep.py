@@ -98,6 +98,23 @@ def test_a_batch_of_which_a_part_is_written_ends_with_the_same_table_too(tmp_pat
     assert timeless_files(tmp_path / "s") == expected
 
 
+def test_what_is_trained_together_does_not_depend_on_what_is_done(monkeypatch, tmp_path):
+    """Where rows are missing, all points of their window are looked at again."""
+    monkeypatch.setattr(module, "WINDOW", 4)
+    bp.sweep(GRID, dataset="xor", out=tmp_path / "s")
+    lines = (tmp_path / "s/results.csv").read_text().splitlines(keepends=True)
+    asked, real = [], module.results
+
+    def results(points, jobs, *, batch, done):
+        asked.append(([point["seed"] for point in points], done))
+        return real(points, jobs, batch=batch, done=done)
+
+    monkeypatch.setattr(module, "results", results)
+    (tmp_path / "s/results.csv").write_text("".join(lines[:4]))
+    bp.sweep(GRID, dataset="xor", out=tmp_path / "s")
+    assert asked == [([0, 1, 2, 0], 3), ([1, 2], 0)]
+
+
 def test_trained_together_or_one_by_one_the_table_is_the_same(tmp_path):
     """In reproducible arithmetic to the last digit; only seconds differ."""
     wide = {**GRID, "parameters": {"hidden": {"values": [5, 6, 9]}, **GRID["parameters"], "epochs": {"values": [2, 4]}}}
