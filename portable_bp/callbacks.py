@@ -76,16 +76,21 @@ class EarlyStopping(Callback):
 
     def on_fit_begin(self, net: Network, epochs: int) -> None:
         self.best, self.best_epoch, self.waited = float("inf"), 0, 0
-        self._best_params: Any = None
+        self.best_params: Any = None
 
     def on_epoch_end(self, net: Network, row: Row) -> bool:
+        if self.improves(row):
+            self.best_params = net.params
+        return self.waited >= self.patience
+
+    def improves(self, row: Row) -> bool:
+        """Take note of an epoch, and say whether it is the best so far."""
         value = self.sign * row[self.monitor]
         if value < self.best - self.min_delta:
             self.best, self.best_epoch, self.waited = value, int(row["epoch"]), 0
-            self._best_params = net.params
-            return False
+            return True
         self.waited += 1
-        return self.waited >= self.patience
+        return False
 
     def state(self) -> dict[str, Any]:
         names = ("monitor", "best", "best_epoch", "waited")
@@ -101,8 +106,8 @@ class EarlyStopping(Callback):
         self._best_params = state["params"]
 
     def on_fit_end(self, net: Network) -> None:
-        if self.restore_best and self._best_params is not None:
-            net.params = self._best_params
+        if self.restore_best and self.best_params is not None:
+            net.params = self.best_params
 
 
 class ProgressBar(Callback):

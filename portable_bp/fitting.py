@@ -74,7 +74,8 @@ class Fit:
     def train(self, epoch: Epoch) -> History:
         """Train what is left and return what was measured, by the whole fit."""
         net = self.net
-        net.history, net.settings = self.history, self._settings()
+        net.history = self.history
+        net.settings = {"optimizer": net.optimizer, "epochs": self.epochs, **self.run.settings}
         epoch = self.run.reaching(epoch)
         numbers = range(net.epoch + 1, net.epoch + 1 if self.ended else self.begun + self.epochs + 1)
         with self._told_of_begin_and_end(len(numbers)):
@@ -94,16 +95,6 @@ class Fit:
             yield from self.run.epochs(epoch, self.net.state, numbers, at_once)
         except NonFiniteError as error:
             raise Locator(self.run, epoch).located(self.net.state, self.history, error) from None
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "optimizer": self.net.optimizer,
-            "epochs": self.epochs,
-            "examples": self.run.batches.n,
-            "batch_size": self.run.batches.size,
-            "shuffle": self.run.batches.shuffle,
-            "columns": self.run.columns,
-        }
 
     @contextmanager
     def _told_of_begin_and_end(self, epochs: int) -> Iterator[None]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from math import isfinite, prod
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from portable_bp.arguments import whole_number
 from portable_bp.arrays import Array, Namespace
@@ -183,6 +184,12 @@ class Run:
             yield state, {**columns, "seconds": [seconds] * len(some)}
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """How it trains, for `Network.settings`."""
+        cut = self.batches
+        return {"examples": cut.n, "batch_size": cut.size, "shuffle": cut.shuffle, "columns": self.columns}
+
+    @cached_property
     def measures(self) -> list[tuple[str, int]]:
         """Columns measured after each epoch, each with the number of examples that it is a mean over."""
         words = ["loss", "accuracy"] if self.accuracy else ["loss"]

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -211,7 +212,7 @@ def test_a_wrong_derivative_raises(layers, loss, said):
 )
 def test_other_layers_are_refused_with_the_list_of_those_that_can_be_explained(layers):
     with pytest.raises(
-        bp.ConfigurationError, match=r"layer . is .*it takes Dense and the elementwise activations Sigmoid"
+        bp.ConfigurationError, match=r"layer . is .*it takes Dense and elementwise activations such as Sigmoid"
     ):
         explained(layers)
 
@@ -431,3 +432,59 @@ def test_large_matrices_are_named_by_their_shape_and_long_sums_by_their_sign():
     assert "∂J/∂Θ¹ = xᵀ δ² = (30 × 1) · [" in text
     assert "∂J/∂θ¹₃₀,₂, 0.weight[29, 1]" in text
     assert "z²₁" not in text.split("Backward")[0]  # not on the way of this weight
+
+
+@dataclass(frozen=True)
+class Soft_Sign(bp.Layer):
+    """y = x / (1 + |x|). Backward: dx = dy / (1 + |x|)²."""
+
+    elementwise: ClassVar[bool] = True
+
+    def forward(self, xp, params, x):
+        return x / (1 + xp.abs(x)), x
+
+    def backward(self, xp, params, cache, dy):
+        return dy / ((1 + xp.abs(cache)) * (1 + xp.abs(cache))), {}
+
+
+@dataclass(frozen=True)
+class MeanCube(bp.Loss):
+    """J = 1/m Σ (y - t)³, a mean over the batch of m; dy = 3 (y - t)² / m."""
+
+    @property
+    def averages(self):
+        return True
+
+    def forward(self, xp, y, target, weight=None):
+        d = y - target
+        return xp.sum(d * d * d, axis=(-2, -1)) / y.shape[-2], d
+
+    def backward(self, xp, cache):
+        return 3 * cache * cache / cache.shape[-2]
+
+
+def test_elementwise_layers_and_losses_of_one_s_own_are_explained_by_their_classes_names():
+    explanation, net = explained([bp.Dense(2, 3), Soft_Sign(), bp.Dense(3, 2)], MeanCube())
+    z = float(explanation.chain[1].x[0, 0])
+    assert explanation.chain[1].slope[0, 0] == pytest.approx((1 + abs(z)) ** -2, rel=1e-12)
+    assert "Soft_Sign(z²₁)" in str(explanation)
+    assert "Soft_Sign′(z²₁)" in str(explanation)
+    assert "J = MeanCube(z³; y)" in str(explanation)
+    assert r"\mathrm{Soft\_Sign}'(z^{(2)}_{1})" in explanation.markdown()
+    assert len(explanation.partials) == sum(array.size for own in net.params for array in own.values())
+
+
+def test_a_layer_that_says_wrongly_that_it_is_elementwise_is_found():
+    @dataclass(frozen=True)
+    class Mixing(bp.Layer):
+        elementwise: ClassVar[bool] = True
+
+        def forward(self, xp, params, x):
+            return x * xp.sum(x, axis=-1, keepdims=True), x
+
+        def backward(self, xp, params, cache, dy):
+            total = xp.sum(cache, axis=-1, keepdims=True)
+            return dy * total + xp.sum(dy * cache, axis=-1, keepdims=True), {}
+
+    with pytest.raises(bp.GradientError, match="as a sum over paths and"):
+        explained([bp.Dense(2, 3), Mixing(), bp.Dense(3, 2)])

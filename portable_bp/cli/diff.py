@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import portable_bp as bp
+from portable_bp.cli.planned_run import plan
 from portable_bp.cli.printing import as_json, working
 from portable_bp.cli.recipe import ACTIVATIONS, LOSSES, OPTIMIZERS, Recipe, resolve
-from portable_bp.cli.tasks import TASKS, load, targets
+from portable_bp.cli.tasks import TASKS, load
 
 if TYPE_CHECKING:
     from portable_bp.lockstep import Differences
@@ -63,12 +64,8 @@ def diff(
 
 def compared(recipe: Recipe, sides: tuple[str, str], steps: int, tolerance: float | None) -> Differences:
     """Train the recipe's network on both sides."""
-    data = load(recipe.dataset, None if recipe.data is None else Path(recipe.data))
-    loss, (x, y) = recipe.make_loss(), data.parts["train"]
-    t = targets(y, loss, data.n_classes)
-    layers = recipe.make_layers(x.shape[1], data.n_classes if t.ndim == 1 else t.shape[1])
-    net = bp.Network(layers, loss, dtype=recipe.dtype, seed=recipe.seed)
+    planned = plan(recipe, load(recipe.dataset, None if recipe.data is None else Path(recipe.data)))
     return bp.diff(
-        net, x, t, sides, optimizer=recipe.make_optimizer(), steps=steps, tolerance=tolerance,
-        batch_size="auto" if recipe.batch_size is None else recipe.batch_size,
+        planned.net, *planned.examples("train"), sides,
+        optimizer=recipe.make_optimizer(), steps=steps, tolerance=tolerance, batch_size=recipe.batch_size or "auto",
     )  # fmt: skip

@@ -43,6 +43,9 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "adamw": bp.AdamW,
 }
 INITIALIZERS: dict[str, Callable[[], bp.Initializer]] = {"xavier": bp.Xavier, "he": bp.He, "lecun": bp.LeCun}
+OWN_NUMBERS = {"momentum": ("momentum", "nesterov"), "weight_decay": ("adamw",)}
+"""Options for some of the optimizers only."""
+MONITORED = ("validation_loss", "validation_accuracy", "training_loss", "training_accuracy", "loss")
 RECTIFIERS = ("relu", "leaky-relu", "elu", "gelu", "softplus")
 """Activations that pass about half of their inputs, for which He's variance is made."""
 
@@ -63,6 +66,8 @@ class Recipe:
     reduction: str | None
     optimizer: str
     rate: float
+    momentum: float | None
+    weight_decay: float | None
     l2: float | None
     clip: float | None
     init: str
@@ -71,6 +76,8 @@ class Recipe:
     batch_size: int | None
     train_size: int | None
     patience: int | None
+    monitor: str
+    min_delta: float
     seed: int
     dtype: str
     backend: str
@@ -87,7 +94,8 @@ class Recipe:
 
     def make_optimizer(self) -> bp.Optimizer:
         """The rule; clipping sees the gradient before the penalty's part is added to it."""
-        made: bp.Optimizer = choose("--optimizer", self.optimizer, OPTIMIZERS)(self.rate)
+        own = {name: value for name in OWN_NUMBERS if (value := getattr(self, name)) is not None}
+        made: bp.Optimizer = choose("--optimizer", self.optimizer, OPTIMIZERS)(self.rate, **own)
         if self.l2 is not None:
             made = bp.L2(made, self.l2)
         return made if self.clip is None else bp.ClipByGlobalNorm(made, self.clip)
@@ -108,6 +116,13 @@ class Recipe:
     def check(self) -> None:
         """Refuse, before any data is read, names that don't exist and options that don't go together."""
         self.make_loss()
+        for name, whose in OWN_NUMBERS.items():
+            if getattr(self, name) is not None and self.optimizer not in whose:
+                raise ConfigurationError(
+                    f"--{name.replace('_', '-')} {getattr(self, name):g} is for {' and '.join(whose)}, not for "
+                    f"{self.optimizer}: leave it out"
+                )
+        choose("--monitor", self.monitor, dict.fromkeys(MONITORED))
         self.make_optimizer()
         self.make_layers(1, 1)
         choose("--arithmetic", self.arithmetic, dict.fromkeys(ARITHMETICS))

@@ -24,6 +24,7 @@ def sweep(
     file: Annotated[Path, typer.Argument(help="A Weights & Biases sweep file; its parameters are options of train.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the results. [default: sweeps/NAME-OF-FILE]")] = None,
     jobs: Annotated[int, typer.Option(help="Processes that share the runs.")] = 1,
+    batch: Annotated[bool, typer.Option(help="Train runs together, as one population, where they allow it.")] = True,
     runs: Annotated[int | None, typer.Option(help="Number of runs, in place of the file's run_cap.")] = None,
     sweep_seed: Annotated[int, typer.Option(help="Decides the points of a random search.")] = 0,
     dataset: Annotated[str | None, typer.Option(help="Of all runs, where the file names none.")] = None,
@@ -33,6 +34,9 @@ def sweep(
         list[str] | None, typer.Option("--set", help="NAME=VALUE, any option of train for all runs; may be repeated.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask before more than 10,000 runs.")] = False,
+    table: Annotated[
+        Path | None, typer.Option(help="At the end write the rows to a Parquet file of this name.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Train at every point of a sweep; the same command goes on where it was stopped.
@@ -43,8 +47,10 @@ def sweep(
     from portable_bp.sweeping.definition import read_definition
     from portable_bp.sweeping.figures import draw
     from portable_bp.sweeping.progress import bar, lines, show_on_terminal, silence
-    from portable_bp.sweeping.sweep import Sweep, approve, with_cap
+    from portable_bp.sweeping.sweep import Sweep, approve, require_parquet, with_cap
 
+    if table is not None:
+        require_parquet(table)
     whole_number("jobs", jobs, 1)
     named = {"dataset": dataset, "backend": backend, "data": data}
     options = {**_pairs(fixed or []), **{name: value for name, value in named.items() if value is not None}}
@@ -55,13 +61,15 @@ def sweep(
         print(f"ignored, for they are for Weights & Biases: {', '.join(definition.ignored)}")
     progress = silence if json else bar if show_on_terminal() else lines
     try:
-        results = made.carry_out(folder, jobs, approve if yes else _ask, progress)
+        results = made.carry_out(folder, jobs, approve if yes else _ask, progress, batch=batch)
     except KeyboardInterrupt:
         print(
             f"portable-bp: interrupted: the runs that ended are in {folder}; the same command goes on", file=sys.stderr
         )
         raise typer.Exit(130) from None
     drawn = draw(results, definition, folder)
+    if table is not None:
+        results.to_parquet(table)
     if json:
         print(as_json(report(results, folder, drawn)))
     else:
@@ -96,7 +104,8 @@ def report(results: Results, folder: Path, drawn: Sequence[str]) -> dict[str, An
     metric = {"name": results.metric.name, "goal": "maximize" if results.metric.rises else "minimize"}
     files = ["sweep.json", "results.csv", "epochs.csv", *drawn]
     points = [point.as_dict() for point in results.points()]
-    return {"runs": len(results), "metric": metric, "points": points, "folder": str(folder), "files": files}
+    counts = {"runs": len(results), "batched": results.batched}
+    return {**counts, "metric": metric, "points": points, "folder": str(folder), "files": files}
 
 
 def show(results: Results, folder: Path, drawn: Sequence[str]) -> None:
@@ -120,4 +129,5 @@ def show(results: Results, folder: Path, drawn: Sequence[str]) -> None:
             first = failed[0]
             print(f"{len(failed)} of {len(results)} runs {status}; the first, run {first['run']}: {first['reason']}")
     missing = [] if drawn else ["no figures: pip install 'portable-bp[plot]'"]
-    print(*missing, f"results in {folder}", sep="\n")
+    together = [f"{results.batched} of {len(results)} runs were trained together"] if results.batched else []
+    print(*missing, *together, f"results in {folder}", sep="\n")

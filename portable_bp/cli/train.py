@@ -14,7 +14,7 @@ from portable_bp.cli.choices import ARITHMETICS, PRECISION
 from portable_bp.cli.folder import claimed, dated, fill, reopened
 from portable_bp.cli.interrupting import interruptible
 from portable_bp.cli.printing import as_json
-from portable_bp.cli.recipe import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Recipe, resolve
+from portable_bp.cli.recipe import ACTIVATIONS, INITIALIZERS, LOSSES, MONITORED, OPTIMIZERS, Recipe, resolve
 from portable_bp.cli.tasks import TASKS
 from portable_bp.cli.tracking import TRACKERS
 from portable_bp.cli.training_run import carry_out
@@ -40,6 +40,8 @@ def train(
     rate: Annotated[
         float | None, typer.Option(help="Learning rate. [default: by dataset with adam, else the optimizer's own]")
     ] = None,
+    momentum: Annotated[float | None, typer.Option(help="μ of momentum and nesterov. [default: 0.9]")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="λ of adamw. [default: 0.01]")] = None,
     l2: Annotated[float | None, typer.Option(help="Strength λ of the penalty (λ/2) Σ W².")] = None,
     clip: Annotated[float | None, typer.Option(help="Largest global norm of a gradient.")] = None,
     init: Annotated[
@@ -52,8 +54,10 @@ def train(
     ] = None,
     train_size: Annotated[int | None, typer.Option(help="Train on the first N examples only.")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after N epochs without a better validation loss; keep the best epoch.")
+        int | None, typer.Option(help="Stop after N epochs without a better --monitor; keep the best epoch.")
     ] = None,
+    monitor: Annotated[str, typer.Option(help=f"What --patience looks at: {', '.join(MONITORED)}.")] = MONITORED[0],
+    min_delta: Annotated[float, typer.Option(help="By how much it must be better.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Decides initial weights, batch orders and dropout masks.")] = 0,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     backend: Annotated[str, typer.Option(help="Such as numpy, cupy, cupy:1, torch:cuda:0, jax.")] = "numpy",

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import portable_bp as bp
 from portable_bp.cli.curves import can_draw, draw
 from portable_bp.cli.folder import CONFIGURATION, MODEL
+from portable_bp.cli.planned_run import plan
 from portable_bp.cli.printing import as_json
 from portable_bp.cli.recipe import Recipe
-from portable_bp.cli.tasks import TASKS, Data, load, targets
+from portable_bp.cli.tasks import Data, load
 from portable_bp.cli.versions import versions
-from portable_bp.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from portable_bp.datasets import Split
 
 LINES = 20
 """Rows of the history that are printed where there is no progress bar."""
@@ -105,61 +102,15 @@ def carry_out(
 
     ``resume`` is the checkpoint to go on from.
     """
-    backend = bp.get_backend(recipe.backend)
-    data = data or load(recipe.dataset, None if recipe.data is None else Path(recipe.data))
-    x, y = _examples(recipe, data)
-    recipe = replace(recipe, batch_size=_batch_size(recipe, len(x)))
-    loss = recipe.make_loss()
-    as_targets = partial(targets, loss=loss, n_classes=data.n_classes)
-    t = as_targets(y)
-    layers = recipe.make_layers(x.shape[1], data.n_classes if t.ndim == 1 else t.shape[1])
-    net = bp.Network(
-        layers, loss, backend=backend, dtype=recipe.dtype, seed=recipe.seed, arithmetic=recipe.arithmetic,
-        precision=recipe.precision,
-    )  # fmt: skip
-    validation = data.parts.get("validation")
+    planned = plan(recipe, data or load(recipe.dataset, None if recipe.data is None else Path(recipe.data)))
+    net = planned.net
     history = net.fit(
-        x, t, optimizer=recipe.make_optimizer(), epochs=recipe.epochs, batch_size=recipe.batch_size,
-        validation=None if validation is None else (validation.x, as_targets(validation.y)),
-        measure_training=True, progress=False, callbacks=[*_callbacks(recipe, data, quiet), *callbacks],
-        resume=resume or False,
+        **planned.arguments(), optimizer=recipe.make_optimizer(), epochs=recipe.epochs, progress=False,
+        callbacks=[*planned.stopping(), *([] if quiet else [_shown(recipe)]), *callbacks], resume=resume or False,
     )  # fmt: skip
-    part = data.reported
-    return TrainingRun(recipe, net, history, part, net.evaluate(data.parts[part].x, as_targets(data.parts[part].y)))
+    return TrainingRun(planned.recipe, net, history, planned.source.reported, planned.measured())
 
 
-def _examples(recipe: Recipe, data: Data) -> Split:
-    """The training part, or the first ``train_size`` of it."""
-    whole, n = data.parts["train"], recipe.train_size
-    if n is None:
-        return whole
-    if not 1 <= n <= len(whole.x):
-        raise ConfigurationError(
-            f"--train-size {n}: write a whole number from 1 to the {len(whole.x)} of {recipe.dataset}"
-        )
-    return type(whole)(whole.x[:n], whole.y[:n])
-
-
-def _batch_size(recipe: Recipe, n: int) -> int:
-    """The batch size given; by default the dataset's, but never more than the ``n`` examples."""
-    given = recipe.batch_size
-    if given is None:
-        return min(TASKS[recipe.dataset].batch_size or n, n)
-    if not 1 <= given <= n:
-        raise ConfigurationError(f"--batch-size {given}: write a whole number from 1 to the {n} training examples")
-    return given
-
-
-def _callbacks(recipe: Recipe, data: Data, quiet: bool) -> list[bp.Callback]:
-    made: list[bp.Callback] = []
-    if recipe.patience is not None:
-        if "validation" not in data.parts:
-            raise ConfigurationError(
-                f"--patience {recipe.patience} needs a validation set, which {recipe.dataset} lacks: leave --patience "
-                "out and say with --epochs when to stop"
-            )
-        made.append(bp.EarlyStopping(recipe.patience))
-    if not quiet:
-        bar = sys.stdout.isatty()
-        made.append(bp.ProgressBar() if bar else bp.PrintRows(every=max(1, ceil(recipe.epochs / LINES))))
-    return made
+def _shown(recipe: Recipe) -> bp.Callback:
+    """A bar on a terminal, plain lines elsewhere."""
+    return bp.ProgressBar() if sys.stdout.isatty() else bp.PrintRows(every=max(1, ceil(recipe.epochs / LINES)))

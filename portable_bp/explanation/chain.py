@@ -55,11 +55,12 @@ class Stage:
 def require_explainable(net: Network) -> None:
     """Refuse layers whose derivative isn't a matrix of weights or one number a neuron."""
     for number, layer in enumerate(net.layers):
-        if not isinstance(layer, (Dense, *FUNCTIONS)):
+        if not (isinstance(layer, Dense) or layer.elementwise):
             can = ", ".join(kind.__name__ for kind in FUNCTIONS)
             raise ConfigurationError(
-                f"explain follows single paths, and layer {number} is {layer}: it takes Dense and the elementwise "
-                f"activations {can}; leave the layer out, or see the arrays themselves in net.trace(x, y)"
+                f"explain follows single paths, and layer {number} is {layer}: it takes Dense and elementwise "
+                f"activations such as {can}; write elementwise = True into a layer of your own that is one, leave the "
+                "layer out, or see the arrays themselves in net.trace(x, y)"
             )
 
 

@@ -13,7 +13,7 @@ from portable_bp.explanation.chain import Stage
 from portable_bp.explanation.forward import Step, forward_steps, needed, target_steps
 from portable_bp.explanation.markdown import markdown
 from portable_bp.explanation.matrices import MatrixEquation
-from portable_bp.explanation.notation import Symbol, counted, joined, number, numbers, product
+from portable_bp.explanation.notation import Symbol, counted, joined, number, numbers, product, upright
 from portable_bp.explanation.paths import Key, Partial
 from portable_bp.explanation.tables import tables
 from portable_bp.explanation.text import text
@@ -95,7 +95,7 @@ class Explanation:
     def cost(self) -> Symbol:
         """J = loss(output; y) = value."""
         out, kind = self.chain[-1].after.whole, type(self.loss).__name__
-        named = Symbol(f"{kind}({out}; y)", rf"\mathrm{{{kind}}}({out.latex}; y)")
+        named = Symbol(f"{kind}({out}; y)", rf"{upright(kind).latex}({out.latex}; y)")
         return joined([Symbol("J", "J"), named, number(self.value)], " = ")
 
     def rows(self, one: Partial, example: int) -> list[PathRow]:

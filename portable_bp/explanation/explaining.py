@@ -41,7 +41,7 @@ def explain(net: Network, x: Any, y: Any, *, only: Iterable[Key] | None = None) 
     Print the result, or take its ``markdown()``, or give it to ``rich.print``.
 
     Raises GradientError where the paths' sums and the matrix form differ by more than rounding, or where both differ
-    from central differences; ConfigurationError for layers other than Dense and the elementwise activations, and for a
+    from central differences; ConfigurationError for layers other than Dense and those that are `elementwise`, and for a
     network with more than 2,000 factors to write; NonFiniteError where the loss is NaN or infinite.
 
     Source: the sum over paths is F. Bauer, "Computational graphs and rounding error", SIAM J. Numer. Anal. 11 (1974);

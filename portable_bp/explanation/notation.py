@@ -38,8 +38,15 @@ FUNCTIONS: dict[type[Layer], Symbol] = {
 
 
 def function(layer: Layer) -> Symbol:
-    """What an elementwise activation, or a class derived from one, is called."""
-    return next(name for kind, name in FUNCTIONS.items() if isinstance(layer, kind))
+    """What an elementwise activation is called: one of a user's own, derived from none of these, by its class."""
+    own = type(layer).__name__
+    return next((name for kind, name in FUNCTIONS.items() if isinstance(layer, kind)), upright(own))
+
+
+def upright(word: str) -> Symbol:
+    """A word as a name in a formula."""
+    escaped = word.replace("_", r"\_")
+    return Symbol(word, rf"\mathrm{{{escaped}}}")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class ELU(Layer):
 
     alpha: float = 1.0
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
+    elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         settle(self, "alpha", real_number("ELU got alpha", self.alpha, above=True))

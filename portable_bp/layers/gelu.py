@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import pi, sqrt
+from typing import ClassVar
 
 from portable_bp.arrays import Array, Namespace, Params
 from portable_bp.layers.layer import Layer
@@ -21,6 +22,8 @@ class GELU(Layer):
 
     Source: Hendrycks and Gimpel, arXiv:1606.08415, section 2.
     """
+
+    elementwise: ClassVar[bool] = True
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, tuple[Array, ...]]:
         c = xp.clip(x, -SATURATED, SATURATED)

@@ -1,6 +1,7 @@
 """The identity."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from portable_bp.arrays import Array, Namespace, Params
 from portable_bp.layers.layer import Layer
@@ -12,6 +13,8 @@ class Identity(Layer):
 
     Backward: dx = dy.
     """
+
+    elementwise: ClassVar[bool] = True
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, None]:
         return x, None

@@ -22,6 +22,8 @@ class Layer(ABC):
     """Values of x at which f has no derivative, so that gradient checks can keep away from them."""
     stochastic: ClassVar[bool] = False
     """Whether `forward` takes a further argument ``draw``: the step's random bits, None outside training."""
+    elementwise: ClassVar[bool] = False
+    """Whether each number of y depends on the one of x in its place alone; y and y' must then be finite at x = 0."""
 
     def init(self, stream: Stream, shape: Shape | None) -> dict[str, HostArray]:
         """Draw the initial parameters on the host, float64; ``shape`` is one input's, None where not known."""

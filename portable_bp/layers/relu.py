@@ -18,6 +18,7 @@ class ReLU(Layer):
     """
 
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
+    elementwise: ClassVar[bool] = True
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, Array]:
         y = xp.maximum(x, xp.zeros_like(x))
@@ -39,6 +40,7 @@ class LeakyReLU(Layer):
 
     slope: float = 0.01
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
+    elementwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         settle(self, "slope", real_number("LeakyReLU got slope", self.slope, high=1.0))

@@ -1,6 +1,7 @@
 """The logistic sigmoid."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from portable_bp.arrays import Array, Namespace, Params
 from portable_bp.layers.layer import Layer
@@ -20,6 +21,8 @@ class Sigmoid(Layer):
 
     Source: Rumelhart, Hinton and Williams, Nature 323 (1986), eq. 2.
     """
+
+    elementwise: ClassVar[bool] = True
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, Array]:
         y = sigmoid(xp, x)

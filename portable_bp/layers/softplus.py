@@ -1,6 +1,7 @@
 """The softplus, a smooth rectifier."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from portable_bp.arrays import Array, Namespace, Params
 from portable_bp.layers.layer import Layer
@@ -20,6 +21,8 @@ class Softplus(Layer):
 
     Source: Dugas, Bengio, Bélisle, Nadeau and Garcia, NIPS 2000.
     """
+
+    elementwise: ClassVar[bool] = True
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, Array]:
         return softplus(xp, x), x

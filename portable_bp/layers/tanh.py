@@ -1,6 +1,7 @@
 """The hyperbolic tangent."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from portable_bp.arrays import Array, Namespace, Params
 from portable_bp.layers.layer import Layer
@@ -14,6 +15,8 @@ class Tanh(Layer):
 
     Source: LeCun, Bottou, Orr and Müller, "Efficient BackProp" (1998), section 4.4 (without its scaling).
     """
+
+    elementwise: ClassVar[bool] = True
 
     def forward(self, xp: Namespace, params: Params, x: Array) -> tuple[Array, Array]:
         y = xp.tanh(x)

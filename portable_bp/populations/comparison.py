@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 from portable_bp.arguments import settle
 from portable_bp.errors import ConfigurationError
 from portable_bp.optimizers.optimizer import Optimizer
+from portable_bp.populations.padding import widths_of, without_widths
 
 if TYPE_CHECKING:
     from portable_bp.network import Network
 
 
 def require_same_architecture(networks: Sequence[Network]) -> None:
-    """Refuse networks that differ in more than parameters and seed, and name the first difference."""
-    first = _shared(networks[0])
+    """Refuse networks that differ in more than parameters, seed and hidden widths, and name the first difference."""
+    first, shown = _shared(networks[0]), _shown(networks[0])
     for number, network in enumerate(networks):
-        for what, own in _shared(network).items():
-            if own != first[what]:
+        for what, value in _shared(network).items():
+            if value != first[what]:
                 raise ConfigurationError(
-                    f"networks[{number}] has the {what} {own} and networks[0] {first[what]}: networks are trained "
-                    "together where only parameters and seed differ; call fit_together for each kind of its own"
+                    f"networks[{number}] has the {what} {_shown(network)[what]} and networks[0] {shown[what]}: "
+                    "networks are trained together where only parameters, seeds and hidden widths differ; call "
+                    "fit_together for each kind of its own"
                 )
     seen = {id(network): number for number, network in reversed(list(enumerate(networks)))}
     for number, network in enumerate(networks):
@@ -34,10 +36,20 @@ def require_same_architecture(networks: Sequence[Network]) -> None:
 
 
 def _shared(network: Network) -> dict[str, Any]:
+    """What must be equal, by its name."""
+    layers = {f"layer {number}": without_widths(layer) for number, layer in enumerate(network.layers)}
+    return {**_shown(network), **layers}
+
+
+def _shown(network: Network) -> dict[str, Any]:
+    """The same as it is told."""
     layers = {f"layer {number}": layer for number, layer in enumerate(network.layers)}
+    n_in, *_, n_out = widths_of(network.layers) or (0, 0)
     return {
         "number of layers": len(layers),
         **layers,
+        "number of inputs": n_in,
+        "number of outputs": n_out,
         "loss": network.loss,
         "dtype": network.dtype,
         "backend": network.backend.spec,

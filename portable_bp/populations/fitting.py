@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from portable_bp.arguments import whole_number
+from portable_bp.backpropagation import Model
+from portable_bp.callbacks import Callback
 from portable_bp.errors import ConfigurationError
 from portable_bp.history import History
+from portable_bp.layers.layer import Layer
 from portable_bp.optimizers.optimizer import Optimizer
 from portable_bp.populations.comparison import differing_numbers, require_same_architecture
-from portable_bp.populations.grouping import Footprint, groups_of
+from portable_bp.populations.grouping import Footprint, Form, groups_of
+from portable_bp.populations.member import Member, callbacks_for
+from portable_bp.populations.padding import padded_groups, widths_of, with_widths
+from portable_bp.populations.stacking import common_shapes
 from portable_bp.populations.step import members_of, population_step
-from portable_bp.populations.training import Member, Training
-from portable_bp.training import MOST_EPOCHS
+from portable_bp.populations.training import Training
+from portable_bp.training import MOST_EPOCHS, Run
 
 if TYPE_CHECKING:
     from portable_bp.network import Network
@@ -35,14 +43,17 @@ def fit_together(
     measure_training: bool = False,
     class_weight: Any = None,
     sample_weight: Any = None,
+    callbacks: Sequence[Callback] | Sequence[Sequence[Callback]] = (),
     memory: int = MEMORY,
 ) -> list[History]:
     """Train networks of one architecture on the same data as one network with a leading axis; give their histories.
 
     Each ends as after ``fit`` alone: with parameters, optimizer, epochs, steps and history of its own; in reproducible
     arithmetic to the last bit, else within rounding. Members may differ in parameters and seed (hence in batches and
-    dropout masks), in the number of ``epochs`` (one for all, or a list), and in the numbers of their ``optimizers``
-    (one for all, or a list of one class): rates, momenta, decays. The other arguments are those of `Network.fit`.
+    dropout masks), in hidden widths, in the number of ``epochs`` (one for all, or a list), and in the numbers of their
+    ``optimizers`` (one for all, or a list of one class): rates, momenta, decays. ``callbacks`` are [EarlyStopping(…)]
+    for all, each with a copy of its own, or a list a network, of EarlyStopping and of what only reads rows. The other
+    arguments are those of `Network.fit`.
 
     A member whose numbers stop being finite ends alone, with the parameters of its last good epoch; nothing is raised,
     its history has the ``error``. ``seconds`` is an epoch's time divided by the members that shared it. So many members
@@ -51,21 +62,33 @@ def fit_together(
     listed = _networks(networks)
     require_same_architecture(listed)
     first, limit = listed[0], whole_number("memory", memory, 1)
-    members = _members(listed, optimizers, epochs)
-    numbers = differing_numbers([member.optimizer for member in members])
-    with first.backend.activate():
+    with first.backend.activate(), ExitStack() as stack:
         weight = (sample_weight, class_weight)
         run = first.preparation.run(x, y, (batch_size, shuffle), validation, measure_training, weight)
-        shapes = first.architecture.shapes(tuple(run.data[0].shape[1:]))
-        model = members_of(first.model, shapes)
-        rule = first.backend.lower(members[0].optimizer)
-        step = population_step(first.backend.xp, model, rule, own_batches=run.batches.differ)
-        footprint = Footprint.of(run, members[0].state, shapes)
-        training = Training(run, model, run.reaching(first.backend.compile(step)), footprint.evaluated(limit))
-        training.train(groups_of(run, members, numbers, footprint.trained(limit)))
-    for network, member in zip(listed, members, strict=True):
-        network.take_over(member.state, member.optimizer, member.history)
+        members = _members(listed, optimizers, epochs, callbacks_for(callbacks, len(listed), run.columns))
+        numbers = differing_numbers([member.optimizer for member in members])
+        for member in members:
+            member.begin(run.settings, stack)
+        for widths, some in padded_groups(first, [widths_of(network.layers) for network in listed]):
+            own = {name: [values[i] for i in some] for name, values in numbers.items()}
+            _train(run, [members[i] for i in some], own, with_widths(first.layers, widths), limit)
+        for network, member in zip(listed, members, strict=True):
+            network.take_over(member.state, member.optimizer, member.history)
     return [member.history for member in members]
+
+
+def _train(
+    run: Run, members: list[Member], numbers: dict[str, list[float]], layers: tuple[Layer, ...], limit: int
+) -> None:
+    """Train members in arrays of the shapes of these ``layers``."""
+    network, backend = members[0].network, run.backend
+    shapes = replace(network.architecture, layers=layers).shapes(tuple(run.data[0].shape[1:]))
+    model = members_of(Model([backend.lower(layer) for layer in layers], run.model.loss, dtype=run.model.dtype), shapes)
+    step = population_step(backend.xp, model, backend.lower(members[0].optimizer), own_batches=run.batches.differ)
+    form = Form(layers, common_shapes([member.state for member in members]))
+    footprint = Footprint.of(run, form.state, shapes)
+    training = Training(run, model, run.reaching(backend.compile(step)), footprint.evaluated(limit))
+    training.train(groups_of(run, members, numbers, form, footprint.trained(limit)))
 
 
 def _networks(given: Any) -> list[Network]:
@@ -79,16 +102,15 @@ def _networks(given: Any) -> list[Network]:
     return listed
 
 
-def _members(networks: list[Network], optimizers: Any, epochs: Any) -> list[Member]:
-    """The networks' parts, each with its own optimizer and number of epochs."""
+def _members(networks: list[Network], optimizers: Any, epochs: Any, callbacks: list[list[Callback]]) -> list[Member]:
+    """The networks' parts, each with its own optimizer, number of epochs, and callbacks."""
     rules = _one_each("optimizers", optimizers, len(networks), (Optimizer, type(None)))
     lengths = _one_each("epochs", epochs, len(networks), int)
     members = []
-    for number, (network, given, length) in enumerate(zip(networks, rules, lengths, strict=True)):
+    for number, (network, given, length, own) in enumerate(zip(networks, rules, lengths, callbacks, strict=True)):
         rule = network.optimizer_for(given)
         whole_number(f"epochs[{number}]", length, 1, MOST_EPOCHS)
-        with network.backend.activate():
-            members.append(Member(network.seed, network.epoch, length, rule, network.state_for(rule)))
+        members.append(Member(network, length, rule, network.state_for(rule), own))
     return members
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from portable_bp.arrays import Array, Shape
-from portable_bp.backend import State
+from portable_bp.layers.dense import Dense
+from portable_bp.layers.layer import Layer
 from portable_bp.philox import mask_key
+from portable_bp.populations.member import Member
+from portable_bp.populations.padding import units, widths_of
 from portable_bp.populations.stacking import stacked
-from portable_bp.populations.training import Group, Member
+from portable_bp.populations.training import Group
 from portable_bp.training import EVALUATED_AT_ONCE, Run
 
 STATES = 4
@@ -32,11 +35,11 @@ class Footprint:
     """Examples that are evaluated at a time."""
 
     @classmethod
-    def of(cls, run: Run, state: State, shapes: list[Shape | None]) -> Footprint:
-        """For a network's state, and the shapes of one input of each layer and of the output."""
+    def of(cls, run: Run, state: Any, shapes: list[Shape | None]) -> Footprint:
+        """For the shapes of a ``state``'s arrays, and those of an input of each layer and the output."""
         itemsize = 8 if run.model.dtype == "float64" else 4
         widths = [prod(shape) for shape in shapes if shape is not None]
-        numbers = sum(prod(array.shape) for array in _leaves([state["params"], state["optimizer"]]))
+        numbers = sum(map(prod, _leaves([state["params"], state["optimizer"]])))
         rows = max((data[0].shape[0] for data in run.measured.values()), default=0)
         example = itemsize * (widths[0] * run.batches.differ + OUTPUTS * sum(widths[1:]))
         return cls(itemsize * numbers, example, run.batches.size, min(rows, EVALUATED_AT_ONCE))
@@ -50,7 +53,7 @@ class Footprint:
         return max(1, limit // max(1, self.rows * self.example))
 
 
-def _leaves(tree: Any) -> Iterator[Array]:
+def _leaves(tree: Any) -> Iterator[Shape]:
     if isinstance(tree, (dict, list)):
         for branch in tree.values() if isinstance(tree, dict) else tree:
             yield from _leaves(branch)
@@ -58,33 +61,55 @@ def _leaves(tree: Any) -> Iterator[Array]:
         yield tree
 
 
-def groups_of(run: Run, members: list[Member], numbers: dict[str, list[float]], size: int) -> list[Group]:
-    """Groups of at most ``size`` members; those that have taken different numbers of steps or updates don't mix."""
-    kinds: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+@dataclass(frozen=True)
+class Form:
+    """The form in which members of different widths are trained."""
+
+    layers: Sequence[Layer]
+    """The network's, as wide as the widest."""
+    state: Any
+    """The shapes of its state's arrays."""
+
+
+def groups_of(run: Run, members: list[Member], numbers: dict[str, list[float]], form: Form, size: int) -> list[Group]:
+    """Groups of at most ``size`` members that have taken as many steps and updates, and stop early or don't."""
+    kinds: defaultdict[tuple[int, int, bool], list[int]] = defaultdict(list)
     for i, member in enumerate(members):
-        kinds[int(member.state["step"]), int(member.state["optimizer"]["t"])].append(i)
+        taken = int(member.state["step"]), int(member.state["optimizer"]["t"])
+        kinds[*taken, member.stopping is not None].append(i)
     groups = []
     for kind in kinds.values():
         count = -(-len(kind) // size)  # of nearly the same size, so that few are compiled
         for c in range(count):
             some = kind[c * len(kind) // count : (c + 1) * len(kind) // count]
-            groups.append(
-                _group(run, [members[i] for i in some], {n: [v[i] for i in some] for n, v in numbers.items()})
-            )
+            own = {name: [values[i] for i in some] for name, values in numbers.items()}
+            groups.append(_group(run, [members[i] for i in some], own, form))
     return groups
 
 
-def _group(run: Run, members: list[Member], numbers: dict[str, list[float]]) -> Group:
+def _group(run: Run, members: list[Member], numbers: dict[str, list[float]], form: Form) -> Group:
     xp = run.backend.xp
     state = {
-        **stacked(xp, [member.state for member in members]),
+        **stacked(xp, [member.state for member in members], form.state),
         "numbers": {n: xp.reshape(xp.asarray(own, dtype=xp.float64), (-1, 1, 1)) for n, own in numbers.items()},
-        "keys": {str(i): _keys(run, members, i) for i, layer in enumerate(run.model.layers) if layer.stochastic},
+        "keys": {str(i): _keys(run, members, i) for i, layer in enumerate(form.layers) if layer.stochastic},
+        "units": _units(run, members, form.layers),
     }
-    return Group(list(members), state, 0, run.at_once(state["params"]))
+    if members[0].stopping is None:
+        return Group(list(members), state, 0, run.at_once(state["params"]))
+    return Group(list(members), state, 0, 1, state["params"])
 
 
 def _keys(run: Run, members: list[Member], layer: int) -> list[Array]:
     """The two words of each member's key for the masks of a layer, int64 (K, 1)."""
-    xp, keys = run.backend.xp, [mask_key(member.seed, layer) for member in members]
+    xp, keys = run.backend.xp, [mask_key(member.network.seed, layer) for member in members]
     return [xp.asarray([[key[word]] for key in keys], dtype=xp.int64) for word in range(2)]
+
+
+def _units(run: Run, members: list[Member], layers: Sequence[Layer]) -> dict[str, Array]:
+    """The units that members have, by the Dense layers in which some have fewer inputs."""
+    xp, dtype = run.backend.xp, run.data[0].dtype
+    widest, own = widths_of(layers), [widths_of(member.network.layers) for member in members]
+    dense = [number for number, layer in enumerate(layers) if type(layer) is Dense]
+    found = {str(i): units(xp, [one[k] for one in own], widest[k], dtype) for k, i in enumerate(dense)}
+    return {i: array for i, array in found.items() if array is not None}

@@ -18,19 +18,24 @@ from portable_bp.philox import Draw
 from portable_bp.populations.comparison import with_numbers
 
 CORE = ("params", "optimizer", "step")
-"""The part of the state that a single network has too; beside it lie the members' ``numbers`` and ``keys``."""
+"""The part of the state that a single network has too; beside it lie the members' ``numbers``, ``keys``, ``units``."""
 
 
 @dataclass(frozen=True)
 class Members(Model):
-    """A model of K networks; ``keys`` of the masks by layer, two int64 arrays of shape (K, 1) each."""
+    """A model of K networks, of which some may be padded."""
 
     keys: dict[str, list[Array]] = field(default_factory=dict)
+    """Of the masks, by layer: two int64 arrays of shape (K, 1) each."""
+    units: dict[str, Array] = field(default_factory=dict)
+    """By Dense layer: 1 for each input that a member has, 0 for those added, (K, 1, n_in)."""
 
     def forward_layer(
         self, xp: Namespace, number: int, own: Params, x: Array, step: Array | None = None
     ) -> tuple[Array, Any]:
         layer = self.layers[number]
+        if str(number) in self.units:  # an activation of 0 need not be 0
+            x = x * self.units[str(number)]
         if layer.stochastic and step is not None:
             first, second = self.keys[str(number)]
             return layer.forward(xp, own, x, Draw((first, second), step))  # type: ignore[call-arg]
@@ -67,7 +72,7 @@ def population_step(xp: Namespace, model: Members, optimizer: Optimizer, *, own_
         elif not shared:
             batch = (xp.broadcast_to(batch[0], (k, *batch[0].shape)), *batch[1:])
         rule = with_numbers(optimizer, {name: Numbers(xp, values) for name, values in state["numbers"].items()})
-        one = training_step(xp, replace(model, keys=state["keys"]), rule)
+        one = training_step(xp, replace(model, keys=state["keys"], units=state["units"]), rule)
         after, loss = one({name: state[name] for name in CORE}, batch)
         return {**state, **after}, loss
 

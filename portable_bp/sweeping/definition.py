@@ -22,14 +22,14 @@ IGNORED = (
     "controller", "settings", "tags", "group", "sweep_name",
 )  # fmt: skip
 """Keys of a sweep file that say how Weights & Biases is to run it."""
-METHODS = ("grid", "random")
+METHODS = ("grid", "random", "bayes")
 GOALS = ("minimize", "maximize")
 LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Definition:
-    """Everything that decides the rows of a sweep and their order, but for ``metric`` and ``run_cap``."""
+    """Everything that decides the rows of a sweep and their order; but for ``run_cap``, and ``metric`` unless bayes."""
 
     method: str
     parameters: tuple[Parameter, ...]
@@ -54,8 +54,9 @@ class Definition:
     def expanded(self) -> dict[str, Any]:
         """The definition with every default filled in, as JSON takes it."""
         shown = {parameter.written: parameter.expanded() for parameter in self.parameters}
-        seed = {"sweep_seed": self.seed} if self.method == "random" else {}
-        return {"method": self.method, "parameters": shown, "fixed": dict(self.fixed), **seed}
+        seed = {} if self.method == "grid" else {"sweep_seed": self.seed}
+        metric = {"metric": self.metric} if self.method == "bayes" else {}
+        return {"method": self.method, "parameters": shown, "fixed": dict(self.fixed), **seed, **metric}
 
     @property
     def digest(self) -> str:
@@ -68,10 +69,12 @@ def read_definition(source: str | Path | Mapping[str, Any], fixed: Mapping[str, 
     given = source if isinstance(source, Mapping) else _parsed(Path(source))
     _check_keys(given)
     method = given.get("method")
-    if method == "bayes":
-        raise ConfigurationError("method: bayes is not supported yet: write method: random, and run_cap: N")
     if method not in METHODS:
         raise ConfigurationError(f"method: {method!r}: write one of {', '.join(METHODS)}")
+    if method == "bayes" and given.get("metric") is None:
+        raise ConfigurationError(
+            "method: bayes needs a metric to improve: write metric: {name: validation_accuracy, goal: maximize}"
+        )
     parameters = _parameters(given.get("parameters"), method)
     cap = given.get("run_cap")
     return Definition(

@@ -6,62 +6,72 @@ Source: https://docs.wandb.ai/models/sweeps/sweep-config-keys. ``log_uniform`` t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, floor, log
-from typing import Any
+from typing import Any, Protocol, overload
 
-from portable_bp.streams import Stream
+from portable_bp.arrays import Shape
 
 Numbers = Mapping[str, Any]
+
+
+class Source(Protocol):
+    """Where numbers are drawn from: a `Stream`, or what stands for one."""
+
+    def uniform(self, shape: Shape) -> Any:
+        """Numbers uniform in [-1, 1)."""
+
+    def normal(self, shape: Shape) -> Any:
+        """Standard normal numbers."""
 
 
 @dataclass(frozen=True)
 class Distribution:
     """How a number is drawn, and the keys that define it, each with its default; None where it must be given."""
 
-    draw: Callable[[Numbers, Stream], float]
+    draw: Callable[[Numbers, Source], float]
     keys: Mapping[str, float | None]
     positive: bool = False
     """Whether its limits must be above 0."""
 
 
-def share(stream: Stream) -> float:
+def share(stream: Source) -> float:
     """Draw a number uniform in [0, 1)."""
     return float(stream.uniform((1,))[0] + 1.0) / 2.0
 
 
-def _uniform(given: Numbers, stream: Stream) -> float:
+def _uniform(given: Numbers, stream: Source) -> float:
     low, high = float(given["min"]), float(given["max"])
     return low + (high - low) * share(stream)
 
 
-def _int_uniform(given: Numbers, stream: Stream) -> int:
+def _int_uniform(given: Numbers, stream: Source) -> int:
     """Both limits are among the values."""
     low, high = int(given["min"]), int(given["max"])
     return low + floor(share(stream) * (high - low + 1))
 
 
-def _log_uniform(given: Numbers, stream: Stream) -> float:
+def _log_uniform(given: Numbers, stream: Source) -> float:
     return exp(_uniform(given, stream))
 
 
-def _log_uniform_values(given: Numbers, stream: Stream) -> float:
+def _log_uniform_values(given: Numbers, stream: Source) -> float:
     low, high = float(given["min"]), float(given["max"])
     value = _log_uniform({"min": log(low), "max": log(high)}, stream)
     return min(max(value, low), high)  # exp(log(x)) may round to beyond x
 
 
-def _inv_log_uniform(given: Numbers, stream: Stream) -> float:
+def _inv_log_uniform(given: Numbers, stream: Source) -> float:
     """log(1/x) is uniform between the limits."""
     return 1 / _log_uniform(given, stream)
 
 
-def _normal(given: Numbers, stream: Stream) -> float:
+def _normal(given: Numbers, stream: Source) -> float:
     return float(given["mu"] + given["sigma"] * stream.normal((1,))[0])
 
 
-def _log_normal(given: Numbers, stream: Stream) -> float:
+def _log_normal(given: Numbers, stream: Source) -> float:
     return exp(_normal(given, stream))
 
 
@@ -70,7 +80,7 @@ def quantized(value: float, q: float) -> float:
     return round(value / q) * q
 
 
-def _quantized(draw: Callable[[Numbers, Stream], float]) -> Callable[[Numbers, Stream], float]:
+def _quantized(draw: Callable[[Numbers, Source], float]) -> Callable[[Numbers, Source], float]:
     return lambda given, stream: quantized(draw(given, stream), given["q"])
 
 
@@ -95,9 +105,29 @@ COUNTABLE = ("int_uniform", "q_uniform")
 """Distributions whose values a grid can run through."""
 
 
-def grid_values(name: str, given: Numbers) -> range | list[float]:
+@dataclass(frozen=True)
+class Multiples(Sequence[Any]):
+    """The whole multiples of ``q`` from the ``first`` to the ``last``, of this ``kind``, each made when asked for."""
+
+    first: int
+    last: int
+    q: float
+    kind: type
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Any]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        return self.kind(range(self.first, self.last + 1)[place] * self.q)
+
+
+def grid_values(name: str, given: Numbers, kind: type) -> Multiples:
     """All values of a countable distribution, in rising order."""
-    if name == "int_uniform":
-        return range(int(given["min"]), int(given["max"]) + 1)
-    first, last = round(given["min"] / given["q"]), round(given["max"] / given["q"])
-    return [number * given["q"] for number in range(first, last + 1)]
+    q = 1 if name == "int_uniform" else given["q"]
+    return Multiples(round(given["min"] / q), round(given["max"] / q), q, kind)

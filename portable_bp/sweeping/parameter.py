@@ -10,8 +10,7 @@ from sys import float_info
 from typing import Any
 
 from portable_bp.errors import ConfigurationError
-from portable_bp.streams import Stream
-from portable_bp.sweeping.distributions import COUNTABLE, DISTRIBUTIONS, grid_values, share
+from portable_bp.sweeping.distributions import COUNTABLE, DISTRIBUTIONS, Multiples, Source, grid_values, share
 from portable_bp.sweeping.options import Option, option_named
 
 LISTS = ("constant", "categorical", "categorical_w_probabilities")
@@ -35,7 +34,7 @@ class Parameter:
         """Whether it takes more than one value."""
         return self.values is None or len(self.values) > 1
 
-    def draw(self, stream: Stream) -> Any:
+    def draw(self, stream: Source) -> Any:
         """Draw a value."""
         if self.values is not None:
             return self.values[self._place(share(stream))]
@@ -69,14 +68,17 @@ class Parameter:
             raise ConfigurationError(
                 f"parameter {self.written!r} has more than {LONGEST:,} values: write fewer, or method: random"
             )
-        values = grid_values(self.distribution, self.numbers)
-        if not isinstance(values, range) or self.option.kind is not int:
+        kind = self.option.kind if self.option.kind is float else int
+        values: Sequence[Any] = grid_values(self.distribution, self.numbers, kind)
+        if kind is int:
+            self.option.read(self.written, self.numbers.get("q", 1))
+        if self.option.kind is str:  # sizes of one hidden layer
             values = [self.option.read(self.written, value) for value in values]
         return Parameter(self.written, self.option, values)
 
     def expanded(self) -> list[Any]:
         """What defines its values, as JSON takes it."""
-        values = str(self.values) if isinstance(self.values, range) else list(self.values or [])
+        values = repr(self.values) if isinstance(self.values, Multiples) else list(self.values or [])
         return [self.option.name, values, list(self.probabilities or []), self.distribution, dict(self.numbers)]
 
 
@@ -120,7 +122,7 @@ def _distributed(written: str, option: Option, kind: Any, rest: dict[str, Any]) 
         raise ConfigurationError(
             f"parameter {written!r} has distribution: {kind!r}: write one of {', '.join([*LISTS, *DISTRIBUTIONS])}"
         )
-    if option.kind not in (int, float):
+    if option.kind not in (int, float) and (option.name, kind) != ("hidden", "int_uniform"):  # one layer's size
         raise ConfigurationError(f"parameter {written!r} is no number, so it has no {kind}: write its values")
     keys = DISTRIBUTIONS[kind].keys
     numbers = {name: rest.pop(name, default) for name, default in keys.items()}

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Protocol
 
 from portable_bp.sweeping.metrics import Metric
-from portable_bp.sweeping.table import TableRow
+from portable_bp.sweeping.rows import TableRow
 
 
 class Told(Protocol):

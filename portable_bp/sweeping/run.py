@@ -8,16 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import portable_bp as bp
+from portable_bp.cli.planned_run import PlannedRun, plan
 from portable_bp.cli.recipe import resolve
 from portable_bp.cli.tasks import Data, load
-from portable_bp.cli.training_run import carry_out
 from portable_bp.errors import ConfigurationError, DataError, NonFiniteError, ShapeError
-from portable_bp.history import History, Row
+from portable_bp.history import History
 
 FINISHED, DIVERGED, REFUSED = "finished", "diverged", "refused"
 STATUSES = (FINISHED, DIVERGED, REFUSED)
 """Of a run that ended as planned; that met a NaN or an infinity; whose options don't fit the data."""
+REFUSALS = (ConfigurationError, DataError, ShapeError)
 PARTS = {"train": "training", "validation": "validation", "test": "test"}
 """A dataset's parts, with the first words of their figures."""
 
@@ -33,23 +33,13 @@ class Result:
     """Columns of the test part, where there is one."""
     digest: str = ""
     reason: str = ""
+    together: int = 1
+    """Number of runs that were trained as one population with it, itself included."""
 
     @property
     def seconds(self) -> float:
         """Duration of all epochs, with their measurements."""
         return sum(self.history["seconds"]) if len(self.history) else 0.0
-
-
-class _Recorder(bp.Callback):
-    """Keeps the rows of a training that may yet fail."""
-
-    only_reads_rows = True
-
-    def __init__(self) -> None:
-        self.history = History()
-
-    def on_epoch_end(self, net: bp.Network, row: Row) -> None:
-        self.history.append(row)
 
 
 @lru_cache(maxsize=2)
@@ -60,16 +50,33 @@ def data_of(dataset: str, folder: str | None) -> Data:
 
 def run(options: Mapping[str, Any]) -> Result:
     """Train with these options of `train`; also a run that diverges, or that the data doesn't fit, has a result."""
-    recorder = _Recorder()
     try:
         recipe = resolve(options)
-        done = carry_out(recipe, quiet=True, data=data_of(recipe.dataset, recipe.data), callbacks=[recorder])
+        planned = plan(recipe, data_of(recipe.dataset, recipe.data))
+        history = _trained(planned)
+    except REFUSALS as error:
+        return Result(REFUSED, History(), reason=_line(error))
+    return ended(planned, history)
+
+
+def _trained(planned: PlannedRun) -> History:
+    recipe, net = planned.recipe, planned.net
+    rule, stop = recipe.make_optimizer(), planned.stopping()
+    try:
+        net.fit(**planned.arguments(), optimizer=rule, epochs=recipe.epochs, callbacks=stop, progress=False)
     except NonFiniteError as error:
-        return Result(DIVERGED, recorder.history, reason=_line(error))
-    except (ConfigurationError, DataError, ShapeError) as error:
-        return Result(REFUSED, recorder.history, reason=_line(error))
-    test = {f"final_test_{word}": value for word, value in done.measured.items()} if done.part == "test" else {}
-    return Result(FINISHED, done.history, test, done.digest)
+        net.history.error = error
+    return net.history
+
+
+def ended(planned: PlannedRun, history: History, together: int = 1) -> Result:
+    """The result of a training, whether it went to its end or diverged; ``together``: with how many others."""
+    if history.error is not None:
+        return Result(DIVERGED, history, reason=_line(history.error), together=together)
+    is_tested = planned.source.reported == "test"
+    measured = planned.measured() if is_tested else {}
+    test = {f"final_test_{word}": value for word, value in measured.items()}
+    return Result(FINISHED, history, test, planned.net.digest(), together=together)
 
 
 def _line(error: Exception) -> str:

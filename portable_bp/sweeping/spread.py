@@ -1,31 +1,54 @@
-"""Where the runs of a sweep are carried out: one after the other, or spread over processes by joblib."""
+"""Where the runs of a sweep are carried out: as populations or one by one, here or spread over processes by joblib."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from portable_bp.arguments import whole_number
 from portable_bp.errors import ConfigurationError
-from portable_bp.sweeping.run import Result, run
+from portable_bp.sweeping.batches import Options, batches, run_together
+from portable_bp.sweeping.run import Result
 
 MOST_JOBS = 10_000
 
 
-def results(points: Iterable[Mapping[str, Any]], jobs: int = 1) -> Iterator[Result]:
-    """Yield the result of every run, in the order of the points, as they come; a point is every option of `train`.
+def results(points: Sequence[Options], jobs: int = 1, *, batch: bool = True, done: int = 0) -> Iterator[Result]:
+    """Yield the results of all runs but the first ``done``, in the order of the points; each is all options of `train`.
 
-    This is the one place that decides how runs are carried out; points are taken from the iterable a few ahead.
+    This is the one place that decides how runs are carried out. With ``batch`` those that may be are trained together;
+    with whom doesn't depend on what is done, since in native arithmetic the last bits may depend on the company: where
+    a run is missing, its whole batch is trained again.
     """
     jobs = whole_number("jobs", jobs, 1, MOST_JOBS)
-    return map(run, points) if jobs == 1 else _in_processes(points, jobs)
+    every = batches(points) if batch else [[number] for number in range(len(points))]
+    wanted = [(numbers, [n for n in numbers if n >= done]) for numbers in every if numbers[-1] >= done]
+    wanted.sort(key=lambda pair: pair[1])  # the row that is missing first is wanted first
+    made = _carried_out([[points[n] for n in numbers] for numbers, _ in wanted], jobs)
+    return _in_order(range(done, len(points)), zip((numbers for numbers, _ in wanted), made, strict=True))
 
 
-def _in_processes(points: Iterable[Mapping[str, Any]], jobs: int) -> Iterator[Result]:
+def _in_order(numbers: range, batches: Iterable[tuple[list[int], list[Result]]]) -> Iterator[Result]:
+    """The results of the runs of these ``numbers``, each as soon as those before it are there."""
+    found: dict[int, Result] = {}
+    waiting = iter(numbers)
+    wanted = next(waiting, None)
+    for own, made in batches:
+        found.update(zip(own, made, strict=True))
+        while wanted in found:
+            yield found.pop(wanted)
+            wanted = next(waiting, None)
+
+
+def _carried_out(tasks: Sequence[Sequence[Options]], jobs: int) -> Iterator[list[Result]]:
+    return map(run_together, tasks) if jobs == 1 else _in_processes(tasks, jobs)
+
+
+def _in_processes(tasks: Sequence[Sequence[Options]], jobs: int) -> Iterator[list[Result]]:
     """Spread over ``jobs`` processes of joblib's backend: loky, or what `joblib.parallel_config` chose (dask, ray)."""
     try:
         from joblib import Parallel, delayed
     except ImportError as error:
         raise ConfigurationError(f"jobs={jobs} needs joblib: pip install 'portable-bp[sweep]'") from error
-    found: Iterator[Result] = Parallel(n_jobs=jobs, return_as="generator")(delayed(run)(point) for point in points)
+    spread = Parallel(n_jobs=jobs, return_as="generator")
+    found: Iterator[list[Result]] = spread(delayed(run_together)(task) for task in tasks)
     return found

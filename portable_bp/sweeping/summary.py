@@ -8,8 +8,8 @@ from statistics import fmean, stdev
 from typing import Any
 
 from portable_bp.sweeping.metrics import Metric
+from portable_bp.sweeping.rows import TableRow
 from portable_bp.sweeping.run import FINISHED
-from portable_bp.sweeping.table import TableRow
 
 
 @dataclass(frozen=True)

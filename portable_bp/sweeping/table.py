@@ -15,14 +15,13 @@ from portable_bp.errors import FileError, PortableBPError
 from portable_bp.reading import require_regular
 from portable_bp.sweeping.definition import Definition
 from portable_bp.sweeping.metrics import final_and_best
+from portable_bp.sweeping.rows import TableRow, Values
 from portable_bp.sweeping.run import STATUSES, Result
-from portable_bp.sweeping.search import Search, Values
+from portable_bp.sweeping.search import Search
 from portable_bp.writing import require_growable, write_whole
 
 RESULTS, EPOCHS, DEFINITION = "results.csv", "epochs.csv", "sweep.json"
 WORDS, WHOLE = ("status", "digest", "reason"), ("run", "epochs_done")
-
-TableRow = dict[str, Any]
 
 
 class Table:
@@ -93,18 +92,19 @@ class Table:
                 lines = csv.reader(file)
                 _require(next(lines) == self.columns)
                 for number, line in enumerate(lines):
-                    rows.append(self._row(number, line))
+                    rows.append(self._row(number, line, rows))
         except (ValueError, StopIteration, csv.Error) as error:
             raise FileError(
                 f"{str(path)!r} is not as this sweep wrote it: name another folder, or delete this one"
             ) from error
         return rows
 
-    def _row(self, number: int, line: list[str]) -> TableRow:
-        """One row; ValueError where it isn't the one of run ``number``, counted from 0."""
-        point = self._search.point(number)
+    def _row(self, number: int, line: list[str], before: Sequence[TableRow]) -> TableRow:
+        """One row; ValueError where it isn't the one of run ``number``, counted from 0; ``before``: the rows before."""
+        point = self._search.point(number, before)
         found = dict(zip(self.columns, line, strict=True))
         _require(found["run"] == str(number + 1) and found["status"] in STATUSES)
+        _require(all(found[name] == ("" if value is None else str(value)) for name, value in point.items()))
         return {name: point[name] if name in point else _value(name, text) for name, text in found.items()}
 
 

@@ -41,7 +41,8 @@ def check_layer(layer: Layer, shape: Shape, *, backend: str | Backend = "numpy",
     Its gradients against central differences (every parameter and the input, float64, random upstream); its results
     against NumPy's (float64 and float32); names, shapes, dtypes and device of what it returns; that it writes into no
     argument; that `backward_params` is `backward` without dx; that a batch of n is n batches of 1; and that a leading
-    axis of K networks is K separate networks. A stochastic layer is checked while it draws.
+    axis of K networks is K separate networks. A stochastic layer is checked while it draws; what says that it is
+    elementwise, on single numbers and at 0.
     """
     require_part(layer, Layer, "Tanh()")
     shape, place = _checked(shape), get_backend(backend)
@@ -57,6 +58,8 @@ def check_layer(layer: Layer, shape: Shape, *, backend: str | Backend = "numpy",
             _require_names(layer, found, params, x)
             _check_rows(_Call(layer, place, dtype, seed, draws=False), params, x, dy)
             _check_population(call, shape)
+        if layer.elementwise:
+            _check_elementwise(_Call(layer, place, "float64", seed), shape)
 
 
 def _checked(shape: Any) -> Shape:
@@ -181,3 +184,24 @@ def _check_population(call: _Call, shape: Shape) -> None:
     alone = [_Call(call.layer, call.backend, call.dtype, seed).everything(*m) for seed, m in enumerate(members)]
     separate = {name: np.stack([one[name] for one in alone]) for name in together}
     require_separate(call.layer, together, separate, call.dtype)
+
+
+def _check_elementwise(call: _Call, shape: Shape) -> None:
+    """Each number alone must give what it gives among the others, and 0 something finite."""
+    params, x, dy = call.arguments(shape)
+    if params:
+        raise GradientError(
+            f"{call.layer} says that it is elementwise and has parameters: leave out elementwise = True"
+        )
+    together = call.everything({}, x, dy)
+    alone = call.everything({}, np.reshape(x, (-1, 1)), np.reshape(dy, (-1, 1)))
+    separate = {name: np.reshape(alone[name], together[name].shape) for name in together}
+    whose = (
+        f"{call.layer} says that it is elementwise, and its numbers depend on each other: leave out elementwise = True"
+    )
+    require_close(together, separate, call.dtype, whose)
+    for name, array in call.everything({}, np.zeros((1, 1)), np.ones((1, 1))).items():
+        if not np.isfinite(array).all():
+            raise GradientError(
+                f"{call.layer}: {name} is {array[0, 0]} where x is 0; an elementwise layer's must be finite at x = 0"
+            )

@@ -76,7 +76,8 @@ def test_the_configuration_has_every_option_resolved(run, tmp_path):
     versions, digest = found.pop("versions"), found.pop("digest")
     assert found == {
         "dataset": "xor", "hidden": [5, 4], "activation": "relu", "output_activation": None, "dropout": 0.0,
-        "loss": "binary-cross-entropy", "reduction": "mean", "optimizer": "momentum", "rate": 0.01, "l2": 0.001,
+        "loss": "binary-cross-entropy", "reduction": "mean", "optimizer": "momentum", "rate": 0.01,
+        "momentum": None, "weight_decay": None, "l2": 0.001, "monitor": "validation_loss", "min_delta": 0.0,
         "clip": None, "init": "he", "bias": False, "epochs": 3, "batch_size": 21, "train_size": None, "patience": None,
         "seed": 0, "dtype": "float32", "backend": "numpy", "arithmetic": "native", "precision": "full",
         "data": None,
@@ -211,8 +212,45 @@ def test_patience_stops_at_the_validation_sets_minimum_and_keeps_it(run, monkeyp
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_only_the_first_examples_are_trained_on(run):
-    run("train", "one-hot", "--train-size", "3", "--epochs", "300", "--output", "o")
+def test_patience_looks_at_what_is_monitored(run):
+    options = ("--patience", "2", "--monitor", "training_accuracy", "--min-delta", "0.1", "--epochs", "400")
+    report = json.loads(run("train", "xor", *options, "--output", "o", "--json").stdout)
+    with open("o/history.csv", newline="") as file:
+        found = [float(row["training_accuracy"]) for row in csv.DictReader(file)]
+    best, last = found[0], 0
+    for number, accuracy in enumerate(found):
+        if accuracy > best + 0.1:
+            best, last = accuracy, number
+    assert len(found) == report["epochs"] == last + 1 + 2
+    assert bp.load("o/model.safetensors").score(*bp.datasets.xor()) == pytest.approx(found[last])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_an_optimizer_s_own_number_is_its_own(run):
+    for name, option, rule in (
+        ("nesterov", "--momentum", bp.Nesterov(0.1, 0.5)),
+        ("adamw", "--weight-decay", bp.AdamW(0.1, weight_decay=0.5)),
+    ):
+        options = ("--optimizer", name, option, "0.5", "--rate", "0.1", "--epochs", "3", "--json")
+        found = json.loads(run("train", "xor", *options).stdout)
+        layers = [bp.Dense(2, 8), bp.ReLU(), bp.Dense(8, 8), bp.ReLU(), bp.Dense(8, 1)]
+        net = bp.Network(
+            [
+                bp.Dense(one.n_in, one.n_out, weight_init=bp.He()) if isinstance(one, bp.Dense) else one
+                for one in layers
+            ],
+            bp.BinaryCrossEntropy(),
+        )
+        net.fit(*bp.datasets.xor(), optimizer=rule, epochs=3, batch_size=None, measure_training=True)
+        assert found["digest"] == net.digest()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_only_the_first_examples_are_trained_on_and_all_are_reported_on(run):
+    report = json.loads(
+        run("train", "one-hot", "--train-size", "3", "--epochs", "300", "--output", "o", "--json").stdout
+    )
+    assert report["accuracy"] == 3 / 8
     assert json.loads(Path("o/configuration.json").read_text())["batch_size"] == 3
     right = bp.load("o/model.safetensors").classify(bp.datasets.one_hot().x) == range(8)
     assert right.tolist() == [True] * 3 + [False] * 5
@@ -310,6 +348,12 @@ REFUSED = {
         ["xor", "--patience", "2"],
         "which xor lacks: leave --patience out and say with --epochs",
     ),
+    "momentum of adam": (["xor", "--momentum", "0.5"], "--momentum 0.5 is for momentum and nesterov, not for adam"),
+    "decay of sgd": (
+        ["xor", "--optimizer", "sgd", "--weight-decay", "0.1"],
+        "--weight-decay 0.1 is for adamw, not for sgd: leave it out",
+    ),
+    "no such monitor": (["xor", "--monitor", "test_loss"], "--monitor 'test_loss': write one of validation_loss"),
     "arithmetic": (["xor", "--arithmetic", "exact"], "--arithmetic 'exact': write one of native, reproducible"),
     "precision": (["xor", "--precision", "half"], "--precision 'half': write one of full, tf32"),
     "precision that the backend lacks": (["xor", "--precision", "tf32"], "precision='tf32' on 'numpy': TF32 products"),

@@ -200,7 +200,10 @@ def test_numbers_compute_as_a_python_number_does_in_float32():
 
 
 DIFFERENT = {
-    "layer 0": lambda: bp.Network([bp.Dense(6, 4), bp.Tanh(), bp.Dense(4, 3)], bp.SoftmaxCrossEntropy()),
+    "layer 0": lambda: bp.Network([bp.Dense(6, 5, bias=False), bp.Tanh(), bp.Dense(5, 3)], bp.SoftmaxCrossEntropy()),
+    "layer 1": lambda: bp.Network([bp.Dense(6, 4), bp.ReLU(), bp.Dense(4, 3)], bp.SoftmaxCrossEntropy()),
+    "number of inputs": lambda: bp.Network([bp.Dense(5, 5), bp.Tanh(), bp.Dense(5, 3)], bp.SoftmaxCrossEntropy()),
+    "number of outputs": lambda: bp.Network([bp.Dense(6, 5), bp.Tanh(), bp.Dense(5, 4)], bp.SoftmaxCrossEntropy()),
     "loss": lambda: bp.Network([bp.Dense(6, 5), bp.Tanh(), bp.Dense(5, 3)], bp.MeanSquaredError()),
     "dtype": lambda: networks(1, dropout=False, dtype="float64")[0],
     "arithmetic": lambda: networks(1, dropout=False, arithmetic="reproducible")[0],

@@ -59,7 +59,6 @@ REFUSED = [
     ({**GRID, "parameter": {}}, XOR, "unknown key 'parameter' in the sweep: it takes method, parameters"),
     ({**GRID, "method": "gird"}, XOR, "method: 'gird': write one of grid, random"),
     ({"parameters": PARAMETERS}, XOR, "method: None"),
-    ({**GRID, "method": "bayes"}, XOR, "not supported yet: write method: random"),
     ({**GRID, "parameters": {}}, XOR, "write at least one"),
     ({**GRID, "parameters": [1]}, XOR, "write at least one"),
     ({"method": "grid"}, XOR, "parameters: None"),

@@ -90,6 +90,20 @@ def test_a_grid_runs_through_lists_whole_numbers_and_quantized_ranges(given, exp
     assert list(read_parameter("epochs", given).in_grid().values) == expected
 
 
+def test_ranges_of_millions_of_values_take_no_memory_in_a_grid():
+    given = {"distribution": "q_uniform", "min": 0.0, "max": 1.0, "q": 1e-7}
+    parameter = read_parameter("rate", given).in_grid()
+    assert len(parameter.values) == 10_000_001
+    assert [parameter.values[place] for place in (0, 3, -1)] == [0.0, 3e-7, pytest.approx(1.0)]
+    assert parameter.values[2:4] == [2e-7, 3e-7]
+    assert len(str(parameter.expanded())) < 200
+
+
+def test_whole_limits_of_hidden_are_sizes_of_one_layer():
+    assert read_parameter("hidden", {"min": 2, "max": 4}).in_grid().values == ["2", "3", "4"]
+    assert set(drawn("hidden", {"min": 2, "max": 4}).tolist()) == {"2", "3", "4"}
+
+
 REFUSED = [
     ("rate", "0.1\n0.2", r"parameter 'rate' is '0.1\\n0.2': write value: '0.1\\n0.2', values"),
     ("rate", {"values": [1], "a\u2028b": 0}, r"has a value or values and 'a\\u2028b': leave"),

@@ -13,16 +13,41 @@ POINTS = [{**DEFINITION.options({"seed": seed}), "epochs": epochs} for seed, epo
 
 
 def test_processes_give_the_same_results_in_the_same_order():
-    expected = [(result.digest, len(result.history)) for result in results(POINTS)]
-    assert [epochs for _, epochs in expected] == [60, 5, 1]
-    assert [(result.digest, len(result.history)) for result in results(POINTS, jobs=2)] == expected
+    for batch in (True, False):
+        expected = [(result.digest, len(result.history)) for result in results(POINTS, batch=batch)]
+        assert [epochs for _, epochs in expected] == [60, 5, 1]
+        found = [(result.digest, len(result.history)) for result in results(POINTS, jobs=2, batch=batch)]
+        assert found == expected
 
 
-def test_results_come_one_by_one():
-    taken = []
-    found = results(taken.append(point) or point for point in POINTS)
-    next(found)
-    assert len(taken) == 1
+@pytest.fixture
+def trained(monkeypatch):
+    """The batches that are trained, by the numbers of their points; each point's result is its number."""
+    seen = []
+    monkeypatch.setattr("portable_bp.sweeping.spread.run_together", lambda task: seen.append(task) or task)
+    monkeypatch.setattr("portable_bp.sweeping.spread.batches", lambda points: [[0, 3, 4], [1], [2, 5]])
+    return seen
+
+
+def test_results_come_in_the_order_of_the_points_as_soon_as_they_can(trained):
+    found = results(range(6))
+    assert [next(found), len(trained)] == [0, 1]
+    assert [next(found), len(trained)] == [1, 2]
+    assert [*found] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("done", "batches"),
+    [(1, [[1], [2, 5], [0, 3, 4]]), (2, [[2, 5], [0, 3, 4]]), (4, [[0, 3, 4], [2, 5]]), (5, [[2, 5]]), (6, [])],
+)
+def test_where_runs_are_missing_their_whole_batches_are_trained_again(trained, done, batches):
+    assert [*results(range(6), done=done)] == [*range(done, 6)]
+    assert trained == batches
+
+
+def test_without_batches_each_missing_run_is_one_of_its_own(trained):
+    assert [*results(range(6), batch=False, done=4)] == [4, 5]
+    assert trained == [[4], [5]]
 
 
 def test_missing_joblib_and_no_number_of_jobs_name_the_cure(monkeypatch):
