@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from portable_bp.arrays import Array, Namespace
 from portable_bp.backend import Batch, State
 from portable_bp.backpropagation import Model
-from portable_bp.optimizers.optimizer import Tree
 
 Place = tuple[int | None, str]
 """A layer's number, None for the loss, and an array: "y", "loss", "dy", "grads.weight", "optimizer.v.weight" …"""
@@ -25,12 +27,21 @@ def pass_arrays(xp: Namespace, model: Model, state: State, batch: Batch) -> Step
 
 
 def state_arrays(state: State) -> StepArrays:
-    """The optimizer's arrays, then the parameters."""
-    kept = {f"optimizer.{symbol}": tree for symbol, tree in state["optimizer"].items() if isinstance(tree, list)}
-    trees = [by_place(name, tree) for name, tree in {**kept, "params": state["params"]}.items()]
-    return {place: array for tree in trees for place, array in tree.items()}
+    """The optimizer's arrays that belong to layers, then the parameters."""
+    return {**by_place("optimizer", state["optimizer"]), **by_place("params", state["params"])}
 
 
-def by_place(name: str, tree: Tree) -> StepArrays:
-    """A tree's arrays, such as "grads.weight" of each layer."""
-    return {(number, f"{name}.{key}"): array for number, own in enumerate(tree) for key, array in own.items()}
+def by_place(name: str, tree: Any) -> StepArrays:
+    """The arrays in nested dicts and lists, such as "grads.weight" of each layer; lists go by layer."""
+    return dict(_by_place(name, tree, None))
+
+
+def _by_place(name: str, tree: Any, layer: int | None) -> Iterator[tuple[Place, Array]]:
+    if isinstance(tree, dict):
+        for key, branch in tree.items():
+            yield from _by_place(f"{name}.{key}", branch, layer)
+    elif isinstance(tree, list):
+        for number, branch in enumerate(tree):
+            yield from _by_place(name, branch, number)
+    elif layer is not None:  # else a counter, such as Adam's t
+        yield (layer, name), tree

@@ -67,5 +67,6 @@ def compared(recipe: Recipe, sides: tuple[str, str], steps: int, tolerance: floa
     planned = plan(recipe, load(recipe.dataset, None if recipe.data is None else Path(recipe.data)))
     return bp.diff(
         planned.net, *planned.examples("train"), sides,
-        optimizer=recipe.make_optimizer(), steps=steps, tolerance=tolerance, batch_size=recipe.batch_size or "auto",
+        optimizer=recipe.make_optimizer(), steps=steps, tolerance=tolerance,
+        batch_size="auto" if recipe.batch_size is None else recipe.batch_size,
     )  # fmt: skip

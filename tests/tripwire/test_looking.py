@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import portable_bp as bp
+from portable_bp.step_arrays import state_arrays
 from portable_bp.tripwire.looking import Look, looking
 
 X, LABELS = np.random.default_rng(0).normal(size=(10, 4)), np.arange(10) % 2
@@ -72,6 +73,15 @@ def test_every_array_of_the_optimizer_is_seen(symbol, value, backend):
         after, flag = looking(backend.xp, net.model)(state, data)
         assert np.isnan(float(flag))
         assert after is state
+
+
+def test_an_optimizer_may_keep_its_state_in_any_form():
+    """Arrays that belong to layers are found in nested dicts and lists; counters and what belongs to none are not."""
+    state = {"t": np.asarray(3), "norm": np.asarray(1.0), "inner": {"m": [{"weight": X}, {}]}, "flat": [LABELS]}
+    found = state_arrays({"optimizer": state, "params": [{"weight": X}]})
+    assert {place: array is X for place, array in found.items()} == {
+        (0, "optimizer.inner.m.weight"): True, (0, "optimizer.flat"): False, (0, "params.weight"): True
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("n", "batch", "steps"), [(8, 8, 512), (1000, 100, 512), (50_000, 128, 512), (9000, 9000, 8)])
