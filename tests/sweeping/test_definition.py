@@ -1,9 +1,14 @@
 """A sweep's definition: what a file may say, what makes two of them the same, and what is refused."""
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import portable_bp as bp
 from portable_bp.sweeping.definition import IGNORED, read_definition
+from portable_bp.sweeping.distributions import DISTRIBUTIONS
+from portable_bp.sweeping.options import train_options
+from portable_bp.sweeping.sweep import Sweep
 
 PARAMETERS = {"learning_rate": {"values": [0.1, 0.2]}, "seed": {"values": [0, 1]}}
 GRID = {"method": "grid", "parameters": PARAMETERS}
@@ -97,3 +102,41 @@ def test_a_missing_file_and_missing_pyyaml_name_the_cure(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "yaml", None)
     with pytest.raises(bp.ConfigurationError, match=r"pip install 'portable-bp\[sweep\]'"):
         read_definition(tmp_path / "none.yaml", XOR)
+
+
+NUMBERS = (
+    st.integers(-3, 5)
+    | st.floats()
+    | st.sampled_from([10**400, -(10**400), 1e308, -1e308, 5e-324, 2**63, True, None, "1e-3"])
+)
+LEAVES = NUMBERS | st.text(max_size=3) | st.dates() | st.binary(max_size=2)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=3),
+    max_leaves=6,
+)
+LIMITS = dict.fromkeys(("min", "max", "mu", "sigma", "q", "value"), NUMBERS | TREES)
+ENTRIES = (
+    st.fixed_dictionaries({"distribution": st.sampled_from(list(DISTRIBUTIONS))}, optional=LIMITS)
+    | st.fixed_dictionaries({"values": st.lists(TREES, max_size=3)}, optional={"probabilities": st.lists(NUMBERS)})
+    | st.fixed_dictionaries({"min": NUMBERS, "max": NUMBERS})
+    | TREES
+)
+DEFINITIONS = st.fixed_dictionaries(
+    {
+        "method": st.sampled_from(["grid", "random"]),
+        "parameters": st.dictionaries(st.sampled_from(list(train_options())), ENTRIES, min_size=1, max_size=3),
+    },
+    optional={"run_cap": NUMBERS, "metric": TREES, "name": TREES},
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(definition=DEFINITIONS)
+def test_any_definition_is_a_sweep_or_refused_in_one_line(definition):
+    try:
+        made = Sweep(read_definition(definition, {} if "dataset" in definition["parameters"] else XOR))
+        said = f"{made.search.runs} runs"
+    except bp.PortableBPError as error:
+        said = str(error)
+    assert len(said.splitlines()) == 1
