@@ -11,7 +11,7 @@ import numpy as np
 from portable_bp.backend import Batch, Order, State, Step
 from portable_bp_cupy.namespace import Namespace
 from portable_bp_cupy.program import Program
-from portable_bp_cupy.recorded import Form, record
+from portable_bp_cupy.recorded import Form, record, with_numbers
 from portable_bp_cupy.workbench import Call, Workbench, launch, numbers
 from portable_bp_numpy.replay import leaves_of
 
@@ -29,7 +29,7 @@ class Captured:
 
     def __init__(self, bench: Workbench, step: Step, state: State, data: Batch, order: Order, xp: Namespace) -> None:
         self._bench = bench
-        recording = record(step, state, forms(data, order), xp)
+        recording = with_numbers(record(step, state, forms(data, order), xp))
         with bench.making():
             self._program = program = Program(bench, recording)
             self.state = {path: program.places[leaf] for path, leaf in recording.leaves.items()}
@@ -42,7 +42,7 @@ class Captured:
             self._order = bench.empty((self._capacity, batch), INT64)
             self._bases = bench.empty(len(self._rows), ADDRESS)
             calls = [
-                *([] if isinstance(order, int) else self._gathering(recording.stored, batch)),
+                *([] if isinstance(order, int) else self._gathering(data, batch)),
                 *program.calls,
                 *self._storing(),
             ]
@@ -50,11 +50,11 @@ class Captured:
             self._begin(order, slice(0, 1))
             self._graph = self._capture(calls)
 
-    def _gathering(self, stored: Sequence[Any], batch: int) -> list[Call]:
+    def _gathering(self, data: Batch, batch: int) -> list[Call]:
         """Calls that gather the batch of the step that the counter names."""
         calls = []
-        for which, (dtype, out) in enumerate(zip(stored, self._rows, strict=True)):
-            kind = "" if dtype == out.dtype else "bytes_as_"
+        for which, (array, out) in enumerate(zip(data, self._rows, strict=True)):
+            kind = "" if array.dtype == out.dtype else "bytes_as_"
             gather = self._program.functions[f"gather_{kind}{out.dtype.itemsize}"]
             sizes = [np.int64(n) for n in (which, batch, numbers(out.shape[1:]))]
             calls.append(launch(gather, out.size, out, self._bases, self._order, self._counter, *sizes))

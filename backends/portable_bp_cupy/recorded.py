@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,10 @@ Form = tuple[tuple[int, ...], Any]
 
 @dataclass
 class Recording:
-    """``leaves`` become ``results``, by their paths; ``rows`` is the batch; ``nodes`` all that has to be computed.
-
-    Rows of bytes that the step makes numbers of are recorded as these numbers, for gathering can do it on the way;
-    ``stored`` has the dtypes in which the rows lie in memory.
-    """
+    """``leaves`` become ``results``, by their paths; ``rows`` is the batch; ``nodes`` all that has to be computed."""
 
     leaves: dict[Any, Node]
     rows: list[Node]
-    stored: list[Any]
     results: Leaves
     loss: Node
     nodes: list[Node]
@@ -48,13 +43,17 @@ def record(step: Step, state: State, batch: Sequence[Form], xp: Namespace) -> Re
         raise NotRecordable("the state changes its form from one step to the next")
     if not isinstance(loss, Recorded) or loss.node.function is None or loss.node.base is not None:
         raise NotRecordable("the loss is no result of the step's own")
-    nodes = needed(tape.nodes, [*results.values(), loss.node])
-    stored = [row.dtype for row in rows]
-    return Recording(leaves, [_as_numbers(row, nodes) for row in rows], stored, results, loss.node, nodes)
+    return Recording(leaves, rows, results, loss.node, needed(tape.nodes, [*results.values(), loss.node]))
+
+
+def with_numbers(recording: Recording) -> Recording:
+    """The same for who turns bytes into numbers as they are gathered: rows are what the step makes of them first."""
+    nodes = list(recording.nodes)
+    return replace(recording, rows=[_as_numbers(row, nodes) for row in recording.rows], nodes=nodes)
 
 
 def _as_numbers(row: Node, nodes: list[Node]) -> Node:
-    """What is gathered for a row of the batch: itself, or for bytes the numbers that the step makes of them first."""
+    """The numbers made of a row of bytes, which then are no operation any more; of any other row itself."""
     readers = [node for node in nodes if row in node.inputs]
     if row.dtype != np.uint8 or len(readers) != 1 or readers[0].function is not astype or readers[0].dtype.kind != "f":
         return row
