@@ -94,7 +94,7 @@ class EarlyStopping(Callback):
 
     def state(self) -> dict[str, Any]:
         names = ("monitor", "best", "best_epoch", "waited")
-        return {**{name: getattr(self, name) for name in names}, "params": self._best_params}
+        return {**{name: getattr(self, name) for name in names}, "params": self.best_params}
 
     def restore(self, state: dict[str, Any]) -> None:
         if state["monitor"] != self.monitor:
@@ -103,7 +103,7 @@ class EarlyStopping(Callback):
                 "made: give the same monitor"
             )
         self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
-        self._best_params = state["params"]
+        self.best_params = state["params"]
 
     def on_fit_end(self, net: Network) -> None:
         if self.restore_best and self.best_params is not None:

@@ -323,7 +323,7 @@ CALLS = {
             classifier,
             lambda net, epochs=epochs: net.fit(X, LABELS, epochs=epochs),
             bp.ConfigurationError,
-            [f"epochs={epochs!r}", "whole number of at least 1"],
+            [f"epochs={epochs!r}", "whole number from 1 to 2147483647"],
         )
         for epochs in (0, -1, True, 1.5, None)
     },

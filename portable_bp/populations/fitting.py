@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from portable_bp.arguments import whole_number
-from portable_bp.backpropagation import Model
 from portable_bp.callbacks import Callback
 from portable_bp.errors import ConfigurationError
 from portable_bp.history import History
@@ -83,7 +82,7 @@ def _train(
     """Train members in arrays of the shapes of these ``layers``."""
     network, backend = members[0].network, run.backend
     shapes = replace(network.architecture, layers=layers).shapes(tuple(run.data[0].shape[1:]))
-    model = members_of(Model([backend.lower(layer) for layer in layers], run.model.loss, dtype=run.model.dtype), shapes)
+    model = members_of(replace(run.model, layers=[backend.lower(layer) for layer in layers]), shapes)
     step = population_step(backend.xp, model, backend.lower(members[0].optimizer), own_batches=run.batches.differ)
     form = Form(layers, common_shapes([member.state for member in members]))
     footprint = Footprint.of(run, form.state, shapes)

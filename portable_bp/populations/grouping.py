@@ -11,6 +11,7 @@ from typing import Any
 from portable_bp.arrays import Array, Shape
 from portable_bp.layers.dense import Dense
 from portable_bp.layers.layer import Layer
+from portable_bp.optimizers.optimizer import dtype_of
 from portable_bp.philox import mask_key
 from portable_bp.populations.member import Member
 from portable_bp.populations.padding import units, widths_of
@@ -108,7 +109,7 @@ def _keys(run: Run, members: list[Member], layer: int) -> list[Array]:
 
 def _units(run: Run, members: list[Member], layers: Sequence[Layer]) -> dict[str, Array]:
     """The units that members have, by the Dense layers in which some have fewer inputs."""
-    xp, dtype = run.backend.xp, run.data[0].dtype
+    xp, dtype = run.backend.xp, dtype_of(members[0].state["params"])
     widest, own = widths_of(layers), [widths_of(member.network.layers) for member in members]
     dense = [number for number, layer in enumerate(layers) if type(layer) is Dense]
     found = {str(i): units(xp, [one[k] for one in own], widest[k], dtype) for k, i in enumerate(dense)}

@@ -205,3 +205,18 @@ def test_what_says_that_it_is_elementwise_is_checked():
 
     with pytest.raises(bp.GradientError, match="must be finite at x = 0"):
         check_layer(Root(), (5,))
+
+
+def test_a_padded_member_that_diverges_ends_as_alone_and_the_other_never_knows():
+    def made():
+        layers = [[bp.Dense(6, n), bp.Tanh(), bp.Dense(n, n), bp.Identity(), bp.Dense(n, 1)] for n in (7, 8)]
+        return [bp.Network(own, bp.MeanSquaredError(), arithmetic=EXACT) for own in layers]
+
+    together, alone, rules = made(), made(), [bp.SGD(30.0), bp.SGD(0.01)]
+    histories = bp.fit_together(together, X, X[:, :1], optimizers=rules, epochs=9, batch_size=7)
+    with pytest.raises(bp.NonFiniteError) as raised:
+        alone[0].fit(X, X[:, :1], optimizer=rules[0], epochs=9, batch_size=7)
+    alone[1].fit(X, X[:, :1], optimizer=rules[1], epochs=9, batch_size=7)
+    assert str(histories[0].error) == str(raised.value)
+    assert histories[1].error is None
+    assert [one.digest() for one in together] == [one.digest() for one in alone]
