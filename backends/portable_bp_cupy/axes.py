@@ -8,7 +8,7 @@ axes of members, rows and numbers to one, and part them again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
 
@@ -34,11 +34,19 @@ Axis = tuple[Part, ...]
 
 @dataclass(frozen=True)
 class Value:
-    """What a thread sees of an array: the numbers of ``index``, by axis, in what is stored as ``stored``."""
+    """What a thread sees of an array: the numbers of ``index``, by axis, in what is stored as ``stored``.
+
+    Where that is all members' in one, it has ``member`` numbers of each.
+    """
 
     axes: tuple[Axis, ...]
     stored: Any
     index: Any
+    member: int = 0
+
+    def seen(self, axes: Sequence[Axis], index: Any) -> Value:
+        """The same numbers, or some of them, in another way."""
+        return replace(self, axes=tuple(axes), index=index)
 
     def has(self, owner: Owner) -> bool:
         """Whether the array has an axis of theirs."""
@@ -109,14 +117,14 @@ def reshaped(value: Value, shape: Sequence[int]) -> Value:
             axis.append(Part(taken, part.of))
             length //= taken
         axes.append(tuple(axis))
-    return Value(tuple(axes), value.stored, value.index.reshape([local(axis) for axis in axes]))
+    return value.seen(axes, value.index.reshape([local(axis) for axis in axes]))
 
 
 def turned(value: Value, function: Callable[..., Any], args: Any, kwargs: Any) -> Value:
     """The array with its axes in another order."""
     numbered = np.broadcast_to(0, range(2, 2 + len(value.axes)))
     order = [n - 2 for n in function(numbered, *args, **kwargs).shape]
-    return Value(tuple(value.axes[axis] for axis in order), value.stored, value.index.transpose(order))
+    return value.seen([value.axes[axis] for axis in order], value.index.transpose(order))
 
 
 def stretched(value: Value, shape: tuple[int, ...], members: int) -> Value:
@@ -126,7 +134,7 @@ def stretched(value: Value, shape: tuple[int, ...], members: int) -> Value:
         axis or of(n, "members" if number == 0 and n == members else None)
         for number, (axis, n) in enumerate(zip(aligned, shape, strict=True))
     )
-    return Value(axes, value.stored, np.broadcast_to(value.index, tuple(map(local, axes))))
+    return value.seen(axes, np.broadcast_to(value.index, tuple(map(local, axes))))
 
 
 def cut(value: Value, key: Any) -> Value:
@@ -145,7 +153,7 @@ def cut(value: Value, key: Any) -> Value:
             raise Unfit("a part of the members or rows")
         own.append(slice(None) if whole else one)
         axes += [axis] if whole else [of(len(range(length)[one]))] if isinstance(one, slice) else []
-    return Value(tuple(axes), value.stored, value.index[tuple(own)])
+    return value.seen(axes, value.index[tuple(own)])
 
 
 def read(value: Value, axes: Sequence[Axis]) -> Read:
@@ -163,7 +171,7 @@ def read(value: Value, axes: Sequence[Axis]) -> Read:
             steps[owner], index = step_along(index, place), index.take(0, place)
     kept = [prod([length for length, at, owner in parts if at == number and not owner]) for number in range(len(axes))]
     whole = np.broadcast_to(index.reshape(kept), tuple(map(local, axes)))
-    return Read(value.stored, whole, steps["rows"], steps["members"])
+    return Read(value.stored, whole, steps["rows"], steps["members"] + value.member)
 
 
 def _owners(own: Axis, common: Axis) -> list[Owner | None]:

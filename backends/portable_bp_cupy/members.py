@@ -8,7 +8,7 @@ thread can train a member alone, row by row; what is added up over the rows is t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,9 @@ class Members:
         if isinstance(x, Node):
             return self.values[x]
         host = np.asarray(x)
+        if host.ndim > 2 and len(host) == self.count:  # as a population's own rates, which a step may close over
+            own = new([of(self.count, "members"), *map(of, host.shape[1:])], host)
+            return replace(own, member=own.index.size)
         return new([of(n) for n in host.shape], host if hasattr(x, "dtype") else x)
 
     def is_row(self, x: Any) -> bool:
@@ -170,16 +173,16 @@ def _product(a: Value, b: Value) -> Terms:
     """A matrix product as a sum over a further axis, the last."""
     if min(len(a.axes), len(b.axes)) < 2:
         raise Unfit("a product of vectors")
-    left = Value((*a.axes[:-1], (), a.axes[-1]), a.stored, np.expand_dims(a.index, -2))
-    right = Value((*b.axes[:-2], (), b.axes[-1], b.axes[-2]), b.stored, np.expand_dims(b.index.swapaxes(-1, -2), -3))
+    left = a.seen((*a.axes[:-1], (), a.axes[-1]), np.expand_dims(a.index, -2))
+    right = b.seen((*b.axes[:-2], (), b.axes[-1], b.axes[-2]), np.expand_dims(b.index.swapaxes(-1, -2), -3))
     axes = combined([left, right])
     return _over("product", [left, right], axes, [True] * (len(axes) - 1) + [False])
 
 
 def _over(how: str, factors: list[Value], axes: tuple[Axis, ...], kept: Sequence[bool]) -> Terms:
     lost = [part for axis, stays in zip(axes, kept, strict=True) if not stays for part in axis]
-    if any(part.of == "members" for part in lost):
-        raise Unfit("something over all members")
+    if any(part.of == "members" for part in lost) or sum(part.of == "rows" for axis in axes for part in axis) > 1:
+        raise Unfit("something over several members, or of one row with another")
     return Terms(how, factors, axes, tuple(kept))
 
 
@@ -192,7 +195,7 @@ def _named(axis: Axis) -> Any:
 
 
 def _without(value: Value, axis: int) -> Value:
-    return Value((*value.axes[:axis], (), *value.axes[axis + 1 :]), value.stored, value.index.take([0], axis))
+    return value.seen((*value.axes[:axis], (), *value.axes[axis + 1 :]), value.index.take([0], axis))
 
 
 def _shape(value: Value) -> list[int]:

@@ -35,13 +35,14 @@ class Registers:
         body = [line for number, stage in enumerate(steps) for line in self._stage(stage, first=number == 0)]
         body += self._ending()
         loads, stores = list(self._loads()), list(self._stores())
-        self._words.parameter("steps", None, np.dtype(np.int64))
+        for name in ("members", "steps"):
+            self._words.parameter(name, None, np.dtype(np.int64))
         self.arguments, self.work, self.bytes = self._words.arguments, self._words.work, self._words.bytes
         lines = [
             "typedef long long whole;",
             f'extern "C" __global__ void {NAME}({", ".join(self._words.parameters)}) {{',
             "    const whole k = blockIdx.x * (whole)blockDim.x + threadIdx.x;",
-            f"    if (k >= {members.count}) return;",
+            "    if (k >= members) return;",
             *indented([*self._words.constants, *loads, "for (whole step = 0; step < steps; ++step) {"]),
             *indented(body, 2),
             *indented(["}", *stores]),
@@ -82,7 +83,7 @@ class Registers:
         if self._order == "whole":
             return r
         order = self._words.parameter("order", None, np.dtype(np.int64))
-        one = f"(step * {self._members.count} + k)" if self._order == "own" else "step"
+        one = "(step * members + k)" if self._order == "own" else "step"
         return f"{order}[{one} * {batch} + {r}]"
 
     def _computed(self, groups: Sequence[Group]) -> Iterator[str]:
@@ -135,7 +136,7 @@ class Registers:
         for part in parts:
             length = part.index.shape[axis]
             axes = (*whole.axes[:axis], part.axes[axis], *whole.axes[axis + 1 :])
-            to = Value(axes, node, whole.index.take(range(start, start + length), axis))
+            to = whole.seen(axes, whole.index.take(range(start, start + length), axis))
             yield from self._words.copied(to, self._words.text(read(part, axes), node.dtype))
             start += length
 
@@ -145,7 +146,7 @@ class Registers:
         loss, leaves = recording.loss, set(map(id, recording.leaves.values()))
         losses = words.parameter("losses", None, loss.dtype, written=True)
         number = words.text(read(values[loss], values[loss].axes), loss.dtype)
-        yield f"{losses}[step * {self._members.count} + k] = {number};"
+        yield f"{losses}[step * members + k] = {number};"
         last = list[str]()
         for leaf, result in self._changed():
             source = words.text(read(result, values[leaf].axes), leaf.dtype)

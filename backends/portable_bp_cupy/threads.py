@@ -31,53 +31,47 @@ class Threads:
     def __init__(self, cupy: Any, recording: Recording, order: Order) -> None:
         """Raises Unfit where the step is not one that a thread can do for one member."""
         self._cupy, self._recording = cupy, recording
-        self._members, kernel = fitting(recording, order)
+        self._count, kernel = members_in(recording.leaves), fitting(recording, order)
         self.source, self._arguments = kernel.source, kernel.arguments
-        self._constants = {id(host): cupy.asarray(host) for what, host in kernel.arguments if what == "constant"}
+        hosts = [host for what, host in kernel.arguments if what == "constant"]
+        self._constants = {id(host): cupy.asarray(np.asarray(host, order="C")) for host in hosts}
         self._function = cupy.RawModule(code=kernel.source, options=OPTIONS).get_function(NAME)
-        self.state = dict[Any, Any]()
+        self.state: Mapping[Any, Any] = {}
 
     def __call__(self, state: Mapping[Any, Any], data: Batch, order: Order) -> list[Any]:
         """Go on from a state for each row of ``order``, or that number of steps on all of the data; give the losses."""
-        cupy, recording = self._cupy, self._recording
+        cupy, loss = self._cupy, self._recording.loss
         steps = order if isinstance(order, int) else order.shape[0]
-        held = {path: cupy.ascontiguousarray(x).reshape(x.shape) for path, x in state.items()}  # it makes axes of none
-        written = {path for what, path in self._arguments if what == "new"}
-        after = {
-            path: cupy.empty(array.shape, array.dtype) if path in written else array for path, array in held.items()
-        }
-        losses = cupy.empty((steps, *recording.loss.shape), recording.loss.dtype)
-        places: dict[str, Any] = {"old": held, "new": after, "data": [cupy.ascontiguousarray(array) for array in data]}
-        single = {"losses": losses, "steps": np.int64(steps), "order": order}
+        losses = cupy.empty((steps, *loss.shape), loss.dtype)
+        given: dict[Any, Any] = {("members", None): np.int64(self._count), ("steps", None): np.int64(steps)}
+        given |= {("losses", None): losses}
         if not isinstance(order, int):
-            single["order"] = cupy.ascontiguousarray(order)
+            given["order", None] = cupy.ascontiguousarray(order.astype(np.int64, copy=False))
+        given |= {("data", number): cupy.ascontiguousarray(array) for number, array in enumerate(data)}
+        given |= {("old", path): cupy.ascontiguousarray(array) for path, array in state.items()}
+        new = {
+            path: cupy.empty(state[path].shape, state[path].dtype) for what, path in self._arguments if what == "new"
+        }
+        given |= {("new", path): array for path, array in new.items()}
         arguments = [
-            self._constants[id(which)]
-            if what == "constant"
-            else places[what][which]
-            if what in places
-            else single[what]
-            for what, which in self._arguments
+            self._constants[id(which)] if what == "constant" else given[what, which] for what, which in self._arguments
         ]
-        self._function((-(-self._members.count // BLOCK),), (BLOCK,), tuple(arguments))
-        self.state = after
+        self._function((-(-self._count // BLOCK),), (BLOCK,), tuple(arguments))
+        self.state = {**state, **new}
         return [losses]
 
 
-def fitting(recording: Recording, order: Order) -> tuple[Members, Registers]:
-    """The recorded step cut into threads; the batch is taken as one for all, or else as the members' own."""
-    if sum(leaf.size * leaf.dtype.itemsize for leaf in recording.leaves.values()) > BYTES * members_in(
-        recording.leaves
-    ):
-        raise Unfit("a state that is too large for a thread")
+def fitting(recording: Recording, order: Order) -> Registers:
+    """The kernel, the batch being one for all, or else each member's own; Unfit where a graph does better."""
+    state = sum(leaf.size * leaf.dtype.itemsize for leaf in recording.leaves.values()) // members_in(recording.leaves)
+    if state > BYTES:
+        raise Unfit(f"{state:,} bytes of state a member are too many for a thread")
     try:
-        members = Members(recording, joined=False)
-        kernel = Registers(members, "whole" if isinstance(order, int) else "shared")
+        kernel = Registers(Members(recording, joined=False), "whole" if isinstance(order, int) else "shared")
     except Unfit:
         if isinstance(order, int):
             raise
-        members = Members(recording, joined=True)
-        kernel = Registers(members, "own")
+        kernel = Registers(Members(recording, joined=True), "own")
     if kernel.bytes > BYTES or kernel.work > WORK * len(units(recording.nodes)):
         raise Unfit(f"{kernel.work:,} operations and {kernel.bytes:,} bytes a member are too many for a thread")
-    return members, kernel
+    return kernel

@@ -25,7 +25,7 @@ class Words:
     """The names, and the parameters and constants that are found to be needed on the way.
 
     ``arguments`` are (what, which): "old" and "new" with a path of the state, "data" with a number, "constant" with an
-    array, "order", "losses" and "steps" with None. ``work`` counts operations, ``bytes`` what a thread holds.
+    array, "order", "losses", "members" and "steps" with None. ``work`` counts operations, ``bytes`` what a thread holds.
     """
 
     def __init__(self, members: Members) -> None:
@@ -97,7 +97,7 @@ class Words:
         name = what if which is None else f"{what}{len(self.arguments)}"
         pointer = f"{'' if written else 'const '}{TYPES[dtype]}* __restrict__ {name}"
         self.arguments.append((what, which))
-        self.parameters.append(f"whole {name}" if what == "steps" else pointer)
+        self.parameters.append(f"whole {name}" if what in ("members", "steps") else pointer)
         return name
 
     def copied(self, to: Value, source: str, name: str = "") -> Iterator[str]:
