@@ -86,7 +86,7 @@ class CompiledEpoch:
             return None
         recording = record(self._step, state, forms(data, order), self._xp)
         try:
-            made = Threads(self._cupy, recording, order)
+            made = Threads(self._cupy, recording, order, exact=self._exact)
             check(made, self._plain, state, data, order, exact=self._exact)
         except Unfit:
             return None

@@ -7,6 +7,8 @@ same for all members each computes for itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
@@ -22,14 +24,16 @@ Order = Literal["whole", "shared", "own"]
 """Batches that are the whole set, the same rows for all members, or each member's own."""
 TAKEN = {"sum": "{0} + {1}", "max": LARGER, "min": SMALLER, "product": "fma({1}, {2}, {0})"}
 FIRST = {"sum": 0.0, "max": -np.inf, "min": np.inf, "product": 0.0}
+STRAIGHT = {(np.log1p, np.dtype(np.float32)): "log1p_straight({0})"}
+"""Functions of threads.cu for CUDA's own, where the arithmetic isn't defined to the last bit."""
 NAME = "train_members"
 
 
 class Registers:
     """The kernel's `source`, what it must be given, and how much a member's step is."""
 
-    def __init__(self, members: Members, order: Order) -> None:
-        self._members, self._order, self._words = members, order, Words(members)
+    def __init__(self, members: Members, order: Order, *, exact: bool) -> None:
+        self._members, self._order, self._words, self._exact = members, order, Words(members), exact
         steps = stages(members)
         self._escaping = escaping(members, steps)
         body = [line for number, stage in enumerate(steps) for line in self._stage(stage, first=number == 0)]
@@ -39,7 +43,7 @@ class Registers:
             self._words.parameter(name, None, np.dtype(np.int64))
         self.arguments, self.work, self.bytes = self._words.arguments, self._words.work, self._words.bytes
         lines = [
-            "typedef long long whole;",
+            functions(),
             f'extern "C" __global__ void {NAME}({", ".join(self._words.parameters)}) {{',
             "    const whole k = blockIdx.x * (whole)blockDim.x + threadIdx.x;",
             "    if (k >= members) return;",
@@ -110,7 +114,10 @@ class Registers:
     def _value(self, node: Node) -> str:
         """What an elementwise operation gives."""
         texts = [self._words.text(one, node.dtype) for one in reads(self._members, node)]
-        return self._words.looked_up(node.args[0], *texts) if node.function is np.take else expression(node, texts)
+        if node.function is np.take:
+            return self._words.looked_up(node.args[0], *texts)
+        straight = None if self._exact else STRAIGHT.get((node.function, node.dtype))
+        return straight.format(*texts) if straight else expression(node, texts)
 
     def _nothing(self, node: Node) -> Iterator[str]:
         """A sum to which nothing has been added yet."""
@@ -188,3 +195,9 @@ class Registers:
 
     def _own(self, leaf: Node) -> str:
         return f"k * {self._words.size(leaf)} + " if leaf.shape else ""
+
+
+@cache
+def functions() -> str:
+    """What is written by hand."""
+    return (files(__package__) / "threads.cu").read_text(encoding="utf-8")

@@ -28,14 +28,14 @@ class Threads:
 
     kind: ClassVar[str] = "threads"
 
-    def __init__(self, cupy: Any, recording: Recording, order: Order) -> None:
+    def __init__(self, cupy: Any, recording: Recording, order: Order, *, exact: bool) -> None:
         """Raises Unfit where the step is not one that a thread can do for one member."""
         self._cupy, self._recording = cupy, recording
-        self._count, kernel = members_in(recording.leaves), fitting(recording, order)
+        self._count, kernel = members_in(recording.leaves), fitting(recording, order, exact=exact)
         self.source, self._arguments = kernel.source, kernel.arguments
         hosts = [host for what, host in kernel.arguments if what == "constant"]
         self._constants = {id(host): cupy.asarray(np.asarray(host, order="C")) for host in hosts}
-        self._function = cupy.RawModule(code=kernel.source, options=OPTIONS).get_function(NAME)
+        self._function = cupy.RawModule(code=kernel.source, options=options(exact)).get_function(NAME)
         self.state: Mapping[Any, Any] = {}
 
     def __call__(self, state: Mapping[Any, Any], data: Batch, order: Order) -> list[Any]:
@@ -61,17 +61,24 @@ class Threads:
         return [losses]
 
 
-def fitting(recording: Recording, order: Order) -> Registers:
+def options(exact: bool) -> tuple[str, ...]:
+    """Of NVRTC; a quotient or root that is rounded correctly has a branch for rare numbers."""
+    return OPTIONS if exact else (*OPTIONS, "-prec-div=false", "-prec-sqrt=false")
+
+
+def fitting(recording: Recording, order: Order, *, exact: bool) -> Registers:
     """The kernel, the batch being one for all, or else each member's own; Unfit where a graph does better."""
     state = sum(leaf.size * leaf.dtype.itemsize for leaf in recording.leaves.values()) // members_in(recording.leaves)
     if state > BYTES:
         raise Unfit(f"{state:,} bytes of state a member are too many for a thread")
     try:
-        kernel = Registers(Members(recording, joined=False), "whole" if isinstance(order, int) else "shared")
+        kernel = Registers(
+            Members(recording, joined=False), "whole" if isinstance(order, int) else "shared", exact=exact
+        )
     except Unfit:
         if isinstance(order, int):
             raise
-        kernel = Registers(Members(recording, joined=True), "own")
+        kernel = Registers(Members(recording, joined=True), "own", exact=exact)
     if kernel.bytes > BYTES or kernel.work > WORK * len(units(recording.nodes)):
         raise Unfit(f"{kernel.work:,} operations and {kernel.bytes:,} bytes a member are too many for a thread")
     return kernel

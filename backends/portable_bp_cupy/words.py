@@ -25,7 +25,7 @@ class Words:
     """The names, and the parameters and constants that are found to be needed on the way.
 
     ``arguments`` are (what, which): "old" and "new" with a path of the state, "data" with a number, "constant" with an
-    array, "order", "losses", "members" and "steps" with None. ``work`` counts operations, ``bytes`` what a thread holds.
+    array, "order", "losses", "members" and "steps" with None. ``work`` counts operations, ``bytes`` is what it holds.
     """
 
     def __init__(self, members: Members) -> None:

@@ -20,8 +20,8 @@ from portable_bp_cupy.axes import Unfit
 from portable_bp_cupy.captured import forms
 from portable_bp_cupy.compiled import CompiledEpoch
 from portable_bp_cupy.recorded import record
+from portable_bp_cupy.registers import functions
 from portable_bp_cupy.threads import Threads
-from portable_bp_cupy.workbench import OPTIONS
 from portable_bp_numpy.replay import leaves_of
 
 NVCC = shutil.which("nvcc")
@@ -77,8 +77,7 @@ def require_threads(made, orders):
     assert [epoch.kinds for epoch in made] == [["threads"] * orders]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("batch_size", [None, 5])
+@pytest.mark.parametrize(("dtype", "batch_size"), [("float64", 5), ("float32", None)])
 @pytest.mark.parametrize("rule", RULES)
 def test_every_optimizer_and_schedule_is_done_by_threads(gpu, compared, rule, batch_size, dtype):
     rules = [RULES[rule](k) for k in range(3)]
@@ -171,7 +170,7 @@ def test_a_member_that_diverges_does_so_alone(gpu):
 
 def captured(gpu, step, state, data, order):
     """Threads for a step, with the numbers that they and the plain loop come to."""
-    own = Threads(gpu._cupy, record(step, state, forms(data, order), gpu.xp), order)
+    own = Threads(gpu._cupy, record(step, state, forms(data, order), gpu.xp), order, exact=False)
     losses = np.concatenate([bare(part) for part in own(dict(leaves_of(state)), data, order)])
     expected, expected_losses = Backend.compile(gpu, step)(state, data, [order])
     return own, [(losses, expected_losses)] + [(own.state[path], array) for path, array in leaves_of(expected)]
@@ -221,6 +220,30 @@ def test_random_programs_give_the_plain_loops_numbers(gpu, program, chosen, rows
         np.testing.assert_allclose(bare(found), bare(expected), rtol=1e-9, atol=1e-12)
 
 
+EXCHANGES = {
+    "exchanged": lambda xp, p, q: (q, p),
+    "turned": lambda xp, p, q: (xp.matrix_transpose(p), q + p),
+    "the same twice": lambda xp, p, q: (p + q, p + q),
+    "read after its successor": lambda xp, p, q: (p * 2, (p * 2) * p + xp.matrix_transpose(p)),
+    "a view of the successor": lambda xp, p, q: (xp.matrix_transpose(p + q), p + q),
+    "one of them stays": lambda xp, p, q: (p, q + p),
+}
+
+
+@pytest.mark.parametrize("change", EXCHANGES.values(), ids=EXCHANGES)
+def test_awkward_changes_of_the_state_are_done_by_threads(gpu, change):
+    def step(state, batch):
+        p, q = change(gpu.xp, state["p"], state["q"])
+        total = gpu.xp.sum(state["p"] * q, axis=(-2, -1))
+        return {"p": p, "q": q, "t": state["t"] + 1}, total * gpu.xp.sum(batch[0])
+
+    state = {name: gpu.asarray(RNG.normal(size=(3, 2, 2))) for name in "pq"}
+    state["t"] = gpu.asarray(np.zeros((), np.int64))
+    _, pairs = captured(gpu, step, state, (gpu.asarray(X),), 3)
+    for found, expected in pairs:
+        np.testing.assert_allclose(bare(found), bare(expected), rtol=1e-12)
+
+
 NO_MEMBERS = {
     "one takes from the others": (lambda xp, p: p - xp.sum(p, axis=0, keepdims=True) / 3, (3, 2)),
     "they change places": (lambda xp, p: xp.flip(p, axis=0) * 1, (3, 2)),
@@ -259,6 +282,30 @@ def test_one_kernel_serves_any_number_of_members_and_steps(gpu, compared):
     assert len(set(fake_cupy.RawModule.sources[before:])) == 1
 
 
+def test_the_logarithm_without_a_branch_is_right_within_a_unit_in_the_last_place(gpu):
+    kernel = (
+        'extern "C" __global__ void one(const float* x, float* y) { y[blockIdx.x] = log1p_straight(x[blockIdx.x]); }'
+    )
+    ends = np.asarray([-np.inf, -2, -1, -0.0, 0.0, 1e-45, 3e38, np.inf, np.nan])
+    parts = [
+        RNG.random(100_000),
+        np.exp(-80 * RNG.random(100_000)),
+        -RNG.random(100_000),
+        np.exp(80 * RNG.random(100_000)),
+    ]
+    x = np.concatenate([ends, *parts]).astype("float32")
+    y = gpu.asarray(np.empty_like(x))
+    gpu._cupy.RawModule(f"{functions()}\n{kernel}", threads.options(exact=False)).get_function("one")(
+        (len(x),), (1,), (gpu.asarray(x), y)
+    )
+    with np.errstate(all="ignore"):
+        expected = np.log1p(x.astype("float64"))
+        units = np.spacing(np.abs(expected).astype("float32")).astype("float64")
+        errors = np.abs(bare(y) - expected) / units
+    np.testing.assert_array_equal(bare(y)[:9], expected.astype("float32")[:9])
+    assert np.nanmax(errors[9:]) < 1
+
+
 def encoder_step(gpu, rule, dtype="float32"):
     """Step, state and data of three encoders 8-3-8, in which the mutants live."""
     made = networks(gpu, [bp.Dense(8, 3), bp.Sigmoid(), bp.Dense(3, 8)], bp.BinaryCrossEntropy(), dtype=dtype)
@@ -277,10 +324,9 @@ def encoder_step(gpu, rule, dtype="float32"):
 BOUND, TERM = re.compile(r"i\d < (\d+)"), re.compile(r"fma\([^;]*, (\w+(?:\[[^\]]*\])?)\);")
 
 
-def mutants(source):
-    """The source with one bound a turn short, one product left out, one member, step or row left out."""
-    lines = source.splitlines()
-    for n, line in enumerate(lines):
+def mutants(lines):
+    """Line by line: one bound a turn short, one product left out, one member, row or step left out, a sign turned."""
+    for n, line in list(enumerate(lines))[functions().count("\n") :]:
         empties = "= (0x0.0p+0);" in "".join(lines[n : n + 3])  # a sum that starts with something else is undefined
         for found in BOUND.finditer(line) if not empties else ():
             yield n, line[: found.start(1)] + str(int(found[1]) - 1) + line[found.end(1) :]
@@ -297,20 +343,22 @@ def mutants(source):
             yield n, line.replace(" - v", " + v").replace(" - x", " + x")
 
 
-def test_a_kernel_that_leaves_something_out_is_found_whatever_it_is(gpu, monkeypatch):
+def test_a_kernel_that_leaves_something_out_is_found_whatever_it_is(gpu):
     step, state, data = encoder_step(gpu, lambda k: bp.SGD(0.3 + 0.1 * k), "float64")
     recording, plain = record(step, state, forms(data, 1), gpu.xp), Backend.compile(gpu, step)
-    right = Threads(gpu._cupy, recording, 1)
-    guard.check(right, plain, state, data, 1, exact=False)
-    lines, survivors = right.source.splitlines(), []
-    all_of_them = list(mutants(right.source))
-    assert len(all_of_them) > 50
-    for n, line in all_of_them:
-        wrong = Threads(gpu._cupy, recording, 1)
-        code = "\n".join([*lines[:n], line, *lines[n + 1 :]])
-        wrong._function = gpu._cupy.RawModule(code=code, options=OPTIONS).get_function(threads.NAME)
+    tried = Threads(gpu._cupy, recording, 1, exact=False)
+    guard.check(tried, plain, state, data, 1, exact=False)
+    lines = tried.source.splitlines()
+    start, wrong = functions().count("\n"), list(mutants(lines))
+    assert len(wrong) > 50
+    kernels = ["\n".join([*lines[start:n], line, *lines[n + 1 :]]) for n, line in wrong]
+    kernels = [kernel.replace(threads.NAME, f"{threads.NAME}_{number}") for number, kernel in enumerate(kernels)]
+    module = gpu._cupy.RawModule(code="\n".join([functions(), *kernels]), options=threads.options(exact=False))
+    survivors = []
+    for number, (n, line) in enumerate(wrong):
+        tried._function = module.get_function(f"{threads.NAME}_{number}")
         try:
-            guard.check(wrong, plain, state, data, 1, exact=False)
+            guard.check(tried, plain, state, data, 1, exact=False)
             survivors.append((lines[n], line))
         except guard.Differs:
             continue
@@ -332,6 +380,12 @@ def test_a_wrong_kernel_is_not_used_and_said(gpu, monkeypatch):
     np.testing.assert_allclose(bare(losses), bare(Backend.compile(gpu, step)(state, data, [5])[1]), rtol=1e-5)
 
 
+def nvidia_compiled(source, path, *more):
+    path.write_text(source)
+    options = [*threads.options(exact=False), *more, "-arch=sm_90", "--Werror=all-warnings"]
+    return subprocess.run([NVCC, *options, "-o", str(path) + ".out", str(path)], text=True, capture_output=True)
+
+
 RULES_IN_REGISTERS = {
     "SGD": lambda k: bp.SGD(0.1 + k),
     "Momentum": lambda k: bp.Momentum(0.1 + k),
@@ -343,21 +397,11 @@ RULES_IN_REGISTERS = {
 @pytest.mark.parametrize("rule", RULES_IN_REGISTERS)
 def test_nvidias_compiler_finds_registers_for_an_encoder(gpu, tmp_path, rule):
     step, state, data = encoder_step(gpu, RULES_IN_REGISTERS[rule])
-    source = Threads(gpu._cupy, record(step, state, forms(data, 1), gpu.xp), 1).source
-    (tmp_path / "own.cu").write_text(source)
-    options = [
-        *OPTIONS,
-        "-cubin",
-        "-arch=sm_90",
-        "--Werror=all-warnings",
-        "-Xptxas=-v",
-        "-o",
-        str(tmp_path / "own.cubin"),
-    ]
-    done = subprocess.run([NVCC, *options, str(tmp_path / "own.cu")], text=True, capture_output=True)
+    source = Threads(gpu._cupy, record(step, state, forms(data, 1), gpu.xp), 1, exact=False).source
+    done = nvidia_compiled(source, tmp_path / "own.cu", "-cubin", "-Xptxas=-v")
     assert done.returncode == 0, done.stderr
     stack = int(re.search(r"(\d+) bytes stack frame", done.stderr)[1])
-    assert stack <= (128 if rule == "Adam" else 0), done.stderr  # 236 numbers of state and gradients, 255 registers
+    assert stack <= (160 if rule == "Adam" else 0), done.stderr  # 236 numbers of state and gradients, 255 registers
 
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed, which would compile the kernels")
@@ -371,8 +415,5 @@ def test_nvidias_compiler_takes_threads_for_masks_mini_batches_and_reproducible_
     found = [source for source in fake_cupy.RawModule.sources[before:] if threads.NAME in source]
     assert len(found) == 6
     for number, source in enumerate(found):
-        path = tmp_path / f"{number}.cu"
-        path.write_text(source)
-        options = [*OPTIONS, "-ptx", "-arch=sm_90", "--Werror=all-warnings", "-o", str(path.with_suffix(".ptx"))]
-        done = subprocess.run([NVCC, *options, str(path)], text=True, capture_output=True)
+        done = nvidia_compiled(source, tmp_path / f"{number}.cu", "-ptx")
         assert done.returncode == 0, done.stderr
