@@ -1,7 +1,8 @@
 """CUDA C for a thread that trains one member: parameters and averages stay in its registers from step to step.
 
 All sizes are constants and short loops are unrolled, so that the compiler can put arrays into registers. What is the
-same for all members each computes for itself.
+same for all members each computes for itself. Where members are few, several threads of a warp, its lanes, share the
+rows of one; what is no row's they all compute.
 """
 
 from __future__ import annotations
@@ -20,20 +21,22 @@ from portable_bp_cupy.schedule import Group, Loop, Stage, escaping, over_rows, r
 from portable_bp_cupy.words import Words, indented, position
 from portable_bp_numpy.recording import Node
 
-Order = Literal["whole", "shared", "own"]
+Rows = Literal["whole", "shared", "own"]
 """Batches that are the whole set, the same rows for all members, or each member's own."""
 TAKEN = {"sum": "{0} + {1}", "max": LARGER, "min": SMALLER, "product": "fma({1}, {2}, {0})"}
 FIRST = {"sum": 0.0, "max": -np.inf, "min": np.inf, "product": 0.0}
 STRAIGHT = {(np.log1p, np.dtype(np.float32)): "log1p_straight({0})"}
 """Functions of threads.cu for CUDA's own, where the arithmetic isn't defined to the last bit."""
+EXCHANGED = {"max": LARGER, "min": SMALLER}
 NAME = "train_members"
 
 
 class Registers:
     """The kernel's `source`, what it must be given, and how much a member's step is."""
 
-    def __init__(self, members: Members, order: Order, *, exact: bool) -> None:
-        self._members, self._order, self._words, self._exact = members, order, Words(members), exact
+    def __init__(self, members: Members, rows: Rows, *, lanes: int, exact: bool) -> None:
+        self._members, self._order, self._exact, self.lanes = members, rows, exact, lanes
+        self._words = Words(members)
         steps = stages(members)
         self._escaping = escaping(members, steps)
         body = [line for number, stage in enumerate(steps) for line in self._stage(stage, first=number == 0)]
@@ -45,7 +48,9 @@ class Registers:
         lines = [
             functions(),
             f'extern "C" __global__ void {NAME}({", ".join(self._words.parameters)}) {{',
-            "    const whole k = blockIdx.x * (whole)blockDim.x + threadIdx.x;",
+            "    const whole thread = blockIdx.x * (whole)blockDim.x + threadIdx.x;",
+            f"    const whole k = thread / {lanes};",
+            f"    const int lane = thread % {lanes};",
             "    if (k >= members) return;",
             *indented([*self._words.constants, *loads, "for (whole step = 0; step < steps; ++step) {"]),
             *indented(body, 2),
@@ -65,10 +70,12 @@ class Registers:
             yield from self._nothing(node)
         before = words.work
         computed = list(self._computed(stage.by_row))
-        words.work += (words.work - before) * (batch - 1)
-        yield from ["#pragma unroll 1", f"for (int r = 0; r < {batch}; ++r) {{"]
+        words.work += (words.work - before) * (-(-batch // self.lanes) - 1)
+        yield from ["#pragma unroll 1", f"for (int r = lane; r < {batch}; r += {self.lanes}) {{"]
         yield from indented([*self._rows(rows_read(self._members, stage.by_row)), *computed])
         yield "}"
+        for node in stage.sums if self.lanes > 1 else ():
+            yield from self._exchanged(node)
 
     def _rows(self, read_here: set[int]) -> Iterator[str]:
         """What a thread reads of the row that it works on."""
@@ -135,6 +142,20 @@ class Registers:
         statement = f"{out} = {TAKEN[terms.how].format(out, *factors)};"
         yield from words.nested(squeezed(map(local, terms.axes)), [statement])
 
+    def _exchanged(self, node: Node) -> Iterator[str]:
+        """The lanes' sums added up, in each of them to the same bits."""
+        values, how = self._members.values, self._members.terms[node].how
+        own = self._words.text(read(new(values[node].axes, node), values[node].axes), node.dtype)
+        distances = [1 << n for n in range(self.lanes.bit_length() - 1)]
+        others = [f"__shfl_xor_sync(0xffffffffu, {own}, {distance})" for distance in distances]
+        statements = [
+            f"other = {other}; {own} = {EXCHANGED.get(how, '{0} + {1}').format(own, 'other')};" for other in others
+        ]
+        if how in EXCHANGED:  # 0 and -0 are equal: of two such each lane takes another
+            statements.append(f"{own} = __shfl_sync(0xffffffffu, {own}, 0, {self.lanes});")
+        shape = squeezed(map(local, values[node].axes))
+        yield from self._words.nested(shape, [f"{{ {TYPES[node.dtype]} other; {' '.join(statements)} }}"])
+
     def _put_together(self, node: Node) -> Iterator[str]:
         """Arrays one beside the other, each copied to its part."""
         parts, axis = self._members.parts(node)
@@ -153,7 +174,7 @@ class Registers:
         loss, leaves = recording.loss, set(map(id, recording.leaves.values()))
         losses = words.parameter("losses", None, loss.dtype, written=True)
         number = words.text(read(values[loss], values[loss].axes), loss.dtype)
-        yield f"{losses}[step * members + k] = {number};"
+        yield f"if (lane == 0) {losses}[step * members + k] = {number};"
         last = list[str]()
         for leaf, result in self._changed():
             source = words.text(read(result, values[leaf].axes), leaf.dtype)
@@ -188,10 +209,9 @@ class Registers:
             whole = self._members.values[leaf]
             one = read(whole, whole.axes)
             place = f"{words.parameter('new', paths[leaf], leaf.dtype, written=True)}[{self._own(leaf)}{position(one)}]"
-            statement = f"{place} = {words.text(one, leaf.dtype)};"
-            yield from words.nested(
-                squeezed(whole.index.shape), [statement if leaf.shape else f"if (k == 0) {statement}"], counted=False
-            )
+            where = "lane == 0" if leaf.shape else "thread == 0"
+            statement = f"if ({where}) {place} = {words.text(one, leaf.dtype)};"
+            yield from words.nested(squeezed(whole.index.shape), [statement], counted=False)
 
     def _own(self, leaf: Node) -> str:
         return f"k * {self._words.size(leaf)} + " if leaf.shape else ""

@@ -11,12 +11,14 @@ from portable_bp.backend import Batch, Order
 from portable_bp_cupy.axes import Unfit
 from portable_bp_cupy.members import Members, members_in
 from portable_bp_cupy.recorded import Recording
-from portable_bp_cupy.registers import NAME, Registers
+from portable_bp_cupy.registers import NAME, Registers, Rows
 from portable_bp_cupy.units import units
 from portable_bp_cupy.workbench import OPTIONS
 
 BLOCK = 32
 """Threads of a block: one warp, so that those of some thousand members are spread evenly over a GPU."""
+FULL = 16384
+"""Threads that a large GPU runs at once, a warp on each of its schedulers; fewer members get several threads each."""
 WORK = 2000
 """Operations of a thread in the time of a launch in a graph, 1 to 2 µs: an estimate. With more the graph is faster."""
 BYTES = 8192
@@ -32,11 +34,11 @@ class Threads:
         """Raises Unfit where the step is not one that a thread can do for one member."""
         self._cupy, self._recording = cupy, recording
         self._count, kernel = members_in(recording.leaves), fitting(recording, order, exact=exact)
-        self.source, self._arguments = kernel.source, kernel.arguments
+        self.source, self._arguments, self._lanes = kernel.source, kernel.arguments, kernel.lanes
         hosts = [host for what, host in kernel.arguments if what == "constant"]
         self._constants = {id(host): cupy.asarray(np.asarray(host, order="C")) for host in hosts}
         self._function = cupy.RawModule(code=kernel.source, options=options(exact)).get_function(NAME)
-        self.state: Mapping[Any, Any] = {}
+        self.state = dict[Any, Any]()
 
     def __call__(self, state: Mapping[Any, Any], data: Batch, order: Order) -> list[Any]:
         """Go on from a state for each row of ``order``, or that number of steps on all of the data; give the losses."""
@@ -56,7 +58,7 @@ class Threads:
         arguments = [
             self._constants[id(which)] if what == "constant" else given[what, which] for what, which in self._arguments
         ]
-        self._function((-(-self._count // BLOCK),), (BLOCK,), tuple(arguments))
+        self._function((-(-self._count * self._lanes // BLOCK),), (BLOCK,), tuple(arguments))
         self.state = {**state, **new}
         return [losses]
 
@@ -72,13 +74,17 @@ def fitting(recording: Recording, order: Order, *, exact: bool) -> Registers:
     if state > BYTES:
         raise Unfit(f"{state:,} bytes of state a member are too many for a thread")
     try:
-        kernel = Registers(
-            Members(recording, joined=False), "whole" if isinstance(order, int) else "shared", exact=exact
-        )
+        kernel = _kernel(recording, "whole" if isinstance(order, int) else "shared", exact)
     except Unfit:
         if isinstance(order, int):
             raise
-        kernel = Registers(Members(recording, joined=True), "own", exact=exact)
+        kernel = _kernel(recording, "own", exact)
     if kernel.bytes > BYTES or kernel.work > WORK * len(units(recording.nodes)):
-        raise Unfit(f"{kernel.work:,} operations and {kernel.bytes:,} bytes a member are too many for a thread")
+        raise Unfit(f"{kernel.work:,} operations and {kernel.bytes:,} bytes are too many for a thread")
     return kernel
+
+
+def _kernel(recording: Recording, rows: Rows, exact: bool) -> Registers:
+    members = Members(recording, joined=rows == "own")
+    most = min(BLOCK, members.batch, max(1, FULL // members.count))
+    return Registers(members, rows, lanes=1 << (most.bit_length() - 1), exact=exact)

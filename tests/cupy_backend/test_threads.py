@@ -77,9 +77,16 @@ def require_threads(made, orders):
     assert [epoch.kinds for epoch in made] == [["threads"] * orders]
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """One thread a member, as where there are thousands of them; else several share its rows."""
+    return lambda one: monkeypatch.setattr(threads, "FULL", 1 if one else 16384)
+
+
 @pytest.mark.parametrize(("dtype", "batch_size"), [("float64", 5), ("float32", None)])
 @pytest.mark.parametrize("rule", RULES)
-def test_every_optimizer_and_schedule_is_done_by_threads(gpu, compared, rule, batch_size, dtype):
+def test_every_optimizer_and_schedule_is_done_by_threads(gpu, compared, alone, rule, batch_size, dtype):
+    alone(batch_size is None)
     rules = [RULES[rule](k) for k in range(3)]
     bp.fit_together(networks(gpu, dtype=dtype), X, LABELS, optimizers=rules, epochs=2, batch_size=batch_size)
     require_threads(compared, 1 if batch_size is None else 2)
@@ -87,7 +94,8 @@ def test_every_optimizer_and_schedule_is_done_by_threads(gpu, compared, rule, ba
 
 @pytest.mark.parametrize("batch_size", [None, 5])
 @pytest.mark.parametrize(("layer", "shape"), LAYERS.values(), ids=LAYERS)
-def test_every_layer_is_done_by_threads(gpu, compared, layer, shape, batch_size):
+def test_every_layer_is_done_by_threads(gpu, compared, alone, layer, shape, batch_size):
+    alone(batch_size is None)
     n_in, n_out = (layer.n_in, layer.n_out) if isinstance(layer, bp.Dense) else (6, 6)
     layers = [bp.Dense(6, n_in), layer, bp.Dense(n_out, 4)] if shape == (6,) else [layer, bp.Dense(6, 4)]
     made = networks(gpu, layers, dtype="float64", input_shape=(6,) if shape == (6,) else shape)
@@ -98,7 +106,8 @@ def test_every_layer_is_done_by_threads(gpu, compared, layer, shape, batch_size)
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_every_loss_is_done_by_threads_with_and_without_weights(gpu, compared, loss, weighted):
+def test_every_loss_is_done_by_threads_with_and_without_weights(gpu, compared, alone, loss, weighted):
+    alone(weighted)
     target = LABELS if loss.target_kind == "labels" else np.eye(4)[LABELS]
     weights = {"sample_weight": RNG.random(12)} if weighted else {}
     made = networks(gpu, [bp.Dense(6, 4)], loss, dtype="float64")
@@ -115,7 +124,8 @@ FIRST = {
 
 @pytest.mark.parametrize("batch_size", [None, 5, 11])
 @pytest.mark.parametrize("layers", FIRST.values(), ids=FIRST)
-def test_what_stands_before_the_first_dense_layer_is_done_by_threads(gpu, compared, layers, batch_size):
+def test_what_stands_before_the_first_dense_layer_is_done_by_threads(gpu, compared, alone, layers, batch_size):
+    alone(batch_size is None)
     made = networks(gpu, layers, dtype="float64", input_shape=(2, 3))
     bp.fit_together(made, X.reshape(12, 2, 3), LABELS, optimizers=bp.SGD(), epochs=2, batch_size=batch_size)
     require_threads(compared, 1 if batch_size is None else 2)  # of 12 rows, 11 leave a batch of one
@@ -138,32 +148,34 @@ def test_arrays_with_a_number_for_each_member_may_be_constants_of_the_step(gpu, 
 
 
 @pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("one", [True, False], ids=["a thread", "several"])
 @pytest.mark.parametrize("middle", [[bp.ReLU()], [bp.Sigmoid(), bp.Dropout(0.3)]], ids=str)
-def test_reproducible_arithmetic_keeps_its_bits(gpu, compared, middle, batch_size):
+def test_reproducible_arithmetic_keeps_its_bits(gpu, compared, alone, middle, batch_size, one):
+    alone(one)
     layers = [bp.Dense(6, 3), *middle, bp.Dense(3, 2)]
-    together, alone = (networks(place, layers, arithmetic="reproducible") for place in (gpu, "numpy"))
+    together, singly = (networks(place, layers, arithmetic="reproducible") for place in (gpu, "numpy"))
     rules = [bp.Momentum(0.1 + 0.03 * k, 0.3 + 0.1 * k) for k in range(3)]
     bp.fit_together(together, X[:8], LABELS[:8] % 2, optimizers=rules, epochs=[3, 2, 3], batch_size=batch_size)
-    for network, rule, epochs in zip(alone, rules, [3, 2, 3], strict=True):
+    for network, rule, epochs in zip(singly, rules, [3, 2, 3], strict=True):
         network.fit(X[:8], LABELS[:8] % 2, optimizer=rule, epochs=epochs, batch_size=batch_size)
-    assert [one.digest() for one in together] == [one.digest() for one in alone]
+    assert [network.digest() for network in together] == [network.digest() for network in singly]
     assert set(compared[0].kinds) == {"threads"}
 
 
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
 def test_a_member_that_diverges_does_so_alone(gpu):
     layers, y = [bp.Dense(6, 5), bp.Dense(5, 1)], X[:, :1] * 0.5
-    together, alone = (networks(place, layers, bp.MeanSquaredError(), 4, dtype="float64") for place in (gpu, "numpy"))
+    together, singly = (networks(place, layers, bp.MeanSquaredError(), 4, dtype="float64") for place in (gpu, "numpy"))
     rules = [bp.SGD(rate) for rate in (0.01, 1e30, 0.02, 1e3)]
     histories = bp.fit_together(together, X, y, optimizers=rules, epochs=[40, 40, 30, 40], batch_size=None)
-    for network, rule, history, epochs in zip(alone, rules, histories, [40, 40, 30, 40], strict=True):
+    for network, rule, history, epochs in zip(singly, rules, histories, [40, 40, 30, 40], strict=True):
         if history.error is None:
             network.fit(X, y, optimizer=rule, epochs=epochs, batch_size=None)
         else:
             with pytest.raises(bp.NonFiniteError, match=re.escape(str(history.error))):
                 network.fit(X, y, optimizer=rule, epochs=epochs, batch_size=None)
     assert [history.error is None for history in histories] == [True, False, True, False]
-    for one, other in zip(together, alone, strict=True):
+    for one, other in zip(together, singly, strict=True):
         np.testing.assert_allclose(one.predict(X), other.predict(X), rtol=1e-9)
         assert one.history["loss"] == pytest.approx(other.history["loss"], rel=1e-9)
 
@@ -191,10 +203,14 @@ ROWS = ["whole", "shared", "own"]
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.lists(CALLS, min_size=1, max_size=8), st.lists(st.integers(0, 99), min_size=3, max_size=3), st.sampled_from(ROWS)
+    st.lists(CALLS, min_size=1, max_size=8),
+    st.lists(st.integers(0, 99), min_size=3, max_size=3),
+    st.sampled_from(ROWS),
+    st.booleans(),
 )
-def test_random_programs_give_the_plain_loops_numbers(gpu, program, chosen, rows):
+def test_random_programs_give_the_plain_loops_numbers(gpu, alone, program, chosen, rows, one):
     """Members, rows and numbers with 3 × 3 of each: what is not refused must be right."""
+    alone(one)
     table = gpu.asarray(np.arange(7.0) / 7)
     simple = [*SIMPLE, lambda x: gpu.xp.take(table, np.where(x > 0, 4, 1), axis=0) * x]
 
@@ -277,8 +293,8 @@ def test_networks_too_large_for_a_thread_are_captured(gpu, compared):
 
 def test_one_kernel_serves_any_number_of_members_and_steps(gpu, compared):
     before = len(fake_cupy.RawModule.sources)
-    for count in (2, 3, 33, 100):
-        bp.fit_together(networks(gpu, count=count), X, LABELS, optimizers=bp.SGD(), epochs=count, batch_size=None)
+    for count in (2, 3, 33):
+        bp.fit_together(networks(gpu, count=count), X, LABELS, optimizers=bp.SGD(), epochs=count % 5, batch_size=None)
     assert len(set(fake_cupy.RawModule.sources[before:])) == 1
 
 
@@ -322,6 +338,7 @@ def encoder_step(gpu, rule, dtype="float32"):
 
 
 BOUND, TERM = re.compile(r"i\d < (\d+)"), re.compile(r"fma\([^;]*, (\w+(?:\[[^\]]*\])?)\);")
+EXCHANGE = re.compile(r"other = __shfl_xor_sync[^;]*;[^;]*;")
 
 
 def mutants(lines):
@@ -343,7 +360,9 @@ def mutants(lines):
             yield n, line.replace(" - v", " + v").replace(" - x", " + x")
 
 
-def test_a_kernel_that_leaves_something_out_is_found_whatever_it_is(gpu):
+@pytest.mark.parametrize("one", [True, False], ids=["a thread", "several"])
+def test_a_kernel_that_leaves_something_out_is_found_whatever_it_is(gpu, alone, one):
+    alone(one)
     step, state, data = encoder_step(gpu, lambda k: bp.SGD(0.3 + 0.1 * k), "float64")
     recording, plain = record(step, state, forms(data, 1), gpu.xp), Backend.compile(gpu, step)
     tried = Threads(gpu._cupy, recording, 1, exact=False)
@@ -395,7 +414,8 @@ RULES_IN_REGISTERS = {
 
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed, which would compile the kernels")
 @pytest.mark.parametrize("rule", RULES_IN_REGISTERS)
-def test_nvidias_compiler_finds_registers_for_an_encoder(gpu, tmp_path, rule):
+def test_nvidias_compiler_finds_registers_for_an_encoder(gpu, alone, tmp_path, rule):
+    alone(True)
     step, state, data = encoder_step(gpu, RULES_IN_REGISTERS[rule])
     source = Threads(gpu._cupy, record(step, state, forms(data, 1), gpu.xp), 1, exact=False).source
     done = nvidia_compiled(source, tmp_path / "own.cu", "-cubin", "-Xptxas=-v")
@@ -407,13 +427,15 @@ def test_nvidias_compiler_finds_registers_for_an_encoder(gpu, tmp_path, rule):
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed, which would compile the kernels")
 def test_nvidias_compiler_takes_threads_for_masks_mini_batches_and_reproducible_arithmetic(gpu, tmp_path):
     before = len(fake_cupy.RawModule.sources)
+    step, *given = encoder_step(gpu, lambda k: bp.SGD(0.1 + k))
+    gpu.compile(step)(*given, [2])
     layers = [bp.Dense(6, 4), bp.GELU(), bp.Dropout(0.3), bp.Dense(4, 4), bp.ELU(), bp.Dense(4, 4)]
     for options in ({"dtype": "float32"}, {"dtype": "float64"}):
         bp.fit_together(networks(gpu, layers, **options), X, LABELS, optimizers=bp.Adam(), epochs=1, batch_size=5)
     made = networks(gpu, [bp.Dense(6, 3), bp.ReLU(), bp.Dense(3, 4)], arithmetic="reproducible")
     bp.fit_together(made, X, LABELS, optimizers=bp.SGD(), epochs=1, batch_size=5)
     found = [source for source in fake_cupy.RawModule.sources[before:] if threads.NAME in source]
-    assert len(found) == 6
+    assert len(found) == 7
     for number, source in enumerate(found):
         done = nvidia_compiled(source, tmp_path / f"{number}.cu", "-ptx")
         assert done.returncode == 0, done.stderr
