@@ -87,8 +87,8 @@ class Members:
 
     def _put(self, node: Node, value: Value, level: int = 0) -> None:
         owners = [part.of for axis in value.axes for part in axis if part.of]
-        if node.dtype not in TYPES or len(set(owners)) < len(owners):
-            raise Unfit(f"an array of {node.dtype}, or of members beside members or rows beside rows")
+        if node.dtype not in TYPES or 0 in node.shape or len(set(owners)) < len(owners):
+            raise Unfit(f"an array of {node.dtype} {node.shape}, or of members beside members or rows beside rows")
         self.values[node], self.levels[node] = value, level
 
     def _follow(self, node: Node) -> None:
@@ -138,11 +138,11 @@ class Members:
     def _terms(self, node: Node) -> Terms | None:
         if node.function is not np.matmul and node.function not in REDUCTIONS:
             return None
-        if {x.dtype for x in node.args} != {node.dtype} or node.dtype.kind != "f":
-            raise Unfit(f"{node.function.__name__} of {[x.dtype for x in node.args]}")
+        if {getattr(x, "dtype", None) for x in node.args} != {node.dtype} or node.dtype.kind != "f":
+            raise Unfit(f"{node.function.__name__} with other arguments than arrays of one floating dtype")
         if node.function is np.matmul:
             return _product(*map(self.value, node.args))
-        if set(node.kwargs) - {"axis", "keepdims"}:
+        if len(node.args) > 1 or set(node.kwargs) - {"axis", "keepdims"}:
             raise Unfit(f"{node.function.__name__} with {node.kwargs}")
         x, axis = self.value(node.args[0]), node.kwargs.get("axis")
         many = range(len(x.axes)) if axis is None else axis if isinstance(axis, tuple) else (axis,)

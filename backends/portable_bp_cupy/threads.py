@@ -9,6 +9,7 @@ import numpy as np
 
 from portable_bp.backend import Batch, Order
 from portable_bp_cupy.axes import Unfit
+from portable_bp_cupy.captured import STEPS
 from portable_bp_cupy.members import Members, members_in
 from portable_bp_cupy.recorded import Recording
 from portable_bp_cupy.registers import NAME, Registers, Rows
@@ -42,25 +43,35 @@ class Threads:
 
     def __call__(self, state: Mapping[Any, Any], data: Batch, order: Order) -> list[Any]:
         """Go on from a state for each row of ``order``, or that number of steps on all of the data; give the losses."""
-        cupy, loss = self._cupy, self._recording.loss
+        self.state, losses = dict(state), []
         steps = order if isinstance(order, int) else order.shape[0]
+        for start in range(0, steps, STEPS):
+            count = min(STEPS, steps - start)
+            losses.append(self._launched(data, count, None if isinstance(order, int) else order[start : start + count]))
+        return losses
+
+    def _launched(self, data: Batch, steps: int, order: Any) -> Any:
+        """So many steps in one launch; their losses."""
+        cupy, loss = self._cupy, self._recording.loss
         losses = cupy.empty((steps, *loss.shape), loss.dtype)
+        new = {
+            path: cupy.empty(self.state[path].shape, self.state[path].dtype)
+            for what, path in self._arguments
+            if what == "new"
+        }
         given: dict[Any, Any] = {("members", None): np.int64(self._count), ("steps", None): np.int64(steps)}
         given |= {("losses", None): losses}
-        if not isinstance(order, int):
+        if order is not None:
             given["order", None] = cupy.ascontiguousarray(order.astype(np.int64, copy=False))
         given |= {("data", number): cupy.ascontiguousarray(array) for number, array in enumerate(data)}
-        given |= {("old", path): cupy.ascontiguousarray(array) for path, array in state.items()}
-        new = {
-            path: cupy.empty(state[path].shape, state[path].dtype) for what, path in self._arguments if what == "new"
-        }
+        given |= {("old", path): cupy.ascontiguousarray(array) for path, array in self.state.items()}
         given |= {("new", path): array for path, array in new.items()}
         arguments = [
             self._constants[id(which)] if what == "constant" else given[what, which] for what, which in self._arguments
         ]
         self._function((-(-self._count * self._lanes // BLOCK),), (BLOCK,), tuple(arguments))
-        self.state = {**state, **new}
-        return [losses]
+        self.state |= new
+        return losses
 
 
 def options(exact: bool) -> tuple[str, ...]:

@@ -162,6 +162,13 @@ def test_reproducible_arithmetic_keeps_its_bits(gpu, compared, alone, middle, ba
     assert set(compared[0].kinds) == {"threads"}
 
 
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_more_steps_than_a_launch_is_given_are_done_in_parts(gpu, compared, monkeypatch, batch_size):
+    monkeypatch.setattr(threads, "STEPS", 4)
+    bp.fit_together(networks(gpu, dtype="float64"), X, LABELS, optimizers=bp.Adam(), epochs=9, batch_size=batch_size)
+    require_threads(compared, 1)
+
+
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
 def test_a_member_that_diverges_does_so_alone(gpu):
     layers, y = [bp.Dense(6, 5), bp.Dense(5, 1)], X[:, :1] * 0.5
@@ -263,6 +270,7 @@ def test_awkward_changes_of_the_state_are_done_by_threads(gpu, change):
 NO_MEMBERS = {
     "one takes from the others": (lambda xp, p: p - xp.sum(p, axis=0, keepdims=True) / 3, (3, 2)),
     "they change places": (lambda xp, p: xp.flip(p, axis=0) * 1, (3, 2)),
+    "sums are taken in unusual ways": (lambda xp, p: p - np.sum(p, -1, keepdims=True), (3, 2)),
     "there is only one": (lambda xp, p: p * 0.5, (1, 2)),
     "they are large": (lambda xp, p: p * 0.5, (2, 2000)),
 }
