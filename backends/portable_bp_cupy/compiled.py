@@ -9,13 +9,13 @@ from typing import Any
 
 from portable_bp.backend import Batch, Epoch, Order, State, Step
 from portable_bp.errors import BackendError
-from portable_bp_cupy.axes import Unfit
 from portable_bp_cupy.captured import Captured, forms
 from portable_bp_cupy.guard import Differs, check
-from portable_bp_cupy.members import members_in
 from portable_bp_cupy.namespace import Namespace
 from portable_bp_cupy.recorded import record
-from portable_bp_cupy.threads import Threads
+from portable_bp_cupy.threads.axes import Unfit
+from portable_bp_cupy.threads.launching import Threads
+from portable_bp_cupy.threads.members import members_in
 from portable_bp_cupy.workbench import Workbench
 from portable_bp_numpy.recording import NotRecordable
 from portable_bp_numpy.replay import leaves_of, rebuilt

@@ -9,7 +9,7 @@ import numpy as np
 
 from portable_bp.backend import Batch, Epoch, Order, State
 from portable_bp_cupy.captured import Captured
-from portable_bp_cupy.threads import Threads
+from portable_bp_cupy.threads.launching import Threads
 from portable_bp_numpy.replay import leaves_of, rebuilt
 
 TOLERANCES = {np.dtype(np.float32): (1e-4, 5e-2), np.dtype(np.float64): (1e-10, 1e-6)}

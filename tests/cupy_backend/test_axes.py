@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from portable_bp_cupy.axes import Part, Unfit, combined, cut, met, new, of, read, reshaped, stretched, turned
+from portable_bp_cupy.threads.axes import Part, Unfit, combined, cut, met, new, of, read, reshaped, stretched, turned
 
 K, B = of(4, "members"), of(3, "rows")
 

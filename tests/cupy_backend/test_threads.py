@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 import portable_bp as bp
 from portable_bp.backend import Backend
 from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
-from portable_bp_cupy import CupyBackend, guard, threads
-from portable_bp_cupy.axes import Unfit
+from portable_bp_cupy import CupyBackend, guard
 from portable_bp_cupy.captured import forms
 from portable_bp_cupy.compiled import CompiledEpoch
 from portable_bp_cupy.recorded import record
-from portable_bp_cupy.registers import functions
-from portable_bp_cupy.threads import Threads
+from portable_bp_cupy.threads import launching
+from portable_bp_cupy.threads.axes import Unfit
+from portable_bp_cupy.threads.launching import Threads, options
+from portable_bp_cupy.threads.registers import NAME, functions
 from portable_bp_numpy.replay import leaves_of
 
 NVCC = shutil.which("nvcc")
@@ -80,7 +81,7 @@ def require_threads(made, orders):
 @pytest.fixture
 def alone(monkeypatch):
     """One thread a member, as where there are thousands of them; else several share its rows."""
-    return lambda one: monkeypatch.setattr(threads, "FULL", 1 if one else 16384)
+    return lambda one: monkeypatch.setattr(launching, "FULL", 1 if one else 16384)
 
 
 @pytest.mark.parametrize(("dtype", "batch_size"), [("float64", 5), ("float32", None)])
@@ -164,7 +165,7 @@ def test_reproducible_arithmetic_keeps_its_bits(gpu, compared, alone, middle, ba
 
 @pytest.mark.parametrize("batch_size", [None, 2])
 def test_more_steps_than_a_launch_is_given_are_done_in_parts(gpu, compared, monkeypatch, batch_size):
-    monkeypatch.setattr(threads, "STEPS", 4)
+    monkeypatch.setattr(launching, "STEPS", 4)
     bp.fit_together(networks(gpu, dtype="float64"), X, LABELS, optimizers=bp.Adam(), epochs=9, batch_size=batch_size)
     require_threads(compared, 1)
 
@@ -319,7 +320,7 @@ def test_the_logarithm_without_a_branch_is_right_within_a_unit_in_the_last_place
     ]
     x = np.concatenate([ends, *parts]).astype("float32")
     y = gpu.asarray(np.empty_like(x))
-    gpu._cupy.RawModule(f"{functions()}\n{kernel}", threads.options(exact=False)).get_function("one")(
+    gpu._cupy.RawModule(f"{functions()}\n{kernel}", options(exact=False)).get_function("one")(
         (len(x),), (1,), (gpu.asarray(x), y)
     )
     with np.errstate(all="ignore"):
@@ -379,11 +380,11 @@ def test_a_kernel_that_leaves_something_out_is_found_whatever_it_is(gpu, alone, 
     start, wrong = functions().count("\n"), list(mutants(lines))
     assert len(wrong) > 50
     kernels = ["\n".join([*lines[start:n], line, *lines[n + 1 :]]) for n, line in wrong]
-    kernels = [kernel.replace(threads.NAME, f"{threads.NAME}_{number}") for number, kernel in enumerate(kernels)]
-    module = gpu._cupy.RawModule(code="\n".join([functions(), *kernels]), options=threads.options(exact=False))
+    kernels = [kernel.replace(NAME, f"{NAME}_{number}") for number, kernel in enumerate(kernels)]
+    module = gpu._cupy.RawModule(code="\n".join([functions(), *kernels]), options=options(exact=False))
     survivors = []
     for number, (n, line) in enumerate(wrong):
-        tried._function = module.get_function(f"{threads.NAME}_{number}")
+        tried._function = module.get_function(f"{NAME}_{number}")
         try:
             guard.check(tried, plain, state, data, 1, exact=False)
             survivors.append((lines[n], line))
@@ -409,8 +410,8 @@ def test_a_wrong_kernel_is_not_used_and_said(gpu, monkeypatch):
 
 def nvidia_compiled(source, path, *more):
     path.write_text(source)
-    options = [*threads.options(exact=False), *more, "-arch=sm_90", "--Werror=all-warnings"]
-    return subprocess.run([NVCC, *options, "-o", str(path) + ".out", str(path)], text=True, capture_output=True)
+    chosen = [*options(exact=False), *more, "-arch=sm_90", "--Werror=all-warnings"]
+    return subprocess.run([NVCC, *chosen, "-o", str(path) + ".out", str(path)], text=True, capture_output=True)
 
 
 RULES_IN_REGISTERS = {
@@ -438,11 +439,11 @@ def test_nvidias_compiler_takes_threads_for_masks_mini_batches_and_reproducible_
     step, *given = encoder_step(gpu, lambda k: bp.SGD(0.1 + k))
     gpu.compile(step)(*given, [2])
     layers = [bp.Dense(6, 4), bp.GELU(), bp.Dropout(0.3), bp.Dense(4, 4), bp.ELU(), bp.Dense(4, 4)]
-    for options in ({"dtype": "float32"}, {"dtype": "float64"}):
-        bp.fit_together(networks(gpu, layers, **options), X, LABELS, optimizers=bp.Adam(), epochs=1, batch_size=5)
+    for dtype in ("float32", "float64"):
+        bp.fit_together(networks(gpu, layers, dtype=dtype), X, LABELS, optimizers=bp.Adam(), epochs=1, batch_size=5)
     made = networks(gpu, [bp.Dense(6, 3), bp.ReLU(), bp.Dense(3, 4)], arithmetic="reproducible")
     bp.fit_together(made, X, LABELS, optimizers=bp.SGD(), epochs=1, batch_size=5)
-    found = [source for source in fake_cupy.RawModule.sources[before:] if threads.NAME in source]
+    found = [source for source in fake_cupy.RawModule.sources[before:] if NAME in source]
     assert len(found) == 7
     for number, source in enumerate(found):
         done = nvidia_compiled(source, tmp_path / f"{number}.cu", "-ptx")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp_cupy.axes import Read, Unfit, Value, local, read, step_along
 from portable_bp_cupy.expressions import TYPES, literal
-from portable_bp_cupy.members import Members
-from portable_bp_cupy.schedule import squeezed
+from portable_bp_cupy.threads.axes import Read, Unfit, Value, local, read, step_along
+from portable_bp_cupy.threads.members import Members
+from portable_bp_cupy.threads.schedule import squeezed
 from portable_bp_numpy.recording import Node
 
 UNROLLED, STATEMENTS = 256, 4096

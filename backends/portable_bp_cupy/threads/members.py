@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp_cupy.axes import Axis, Unfit, Value, combined, cut, local, new, of, reshaped, stretched, turned
 from portable_bp_cupy.expressions import TYPES, operands, pattern
 from portable_bp_cupy.kernels import on_host
 from portable_bp_cupy.recorded import Recording
+from portable_bp_cupy.threads.axes import Axis, Unfit, Value, combined, cut, local, new, of, reshaped, stretched, turned
 from portable_bp_numpy.recording import Node
 
 REDUCTIONS = {np.sum: "sum", np.max: "max", np.min: "min"}

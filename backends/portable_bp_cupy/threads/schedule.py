@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp_cupy.axes import Read, local, read
 from portable_bp_cupy.expressions import operands
-from portable_bp_cupy.members import Members
+from portable_bp_cupy.threads.axes import Read, local, read
+from portable_bp_cupy.threads.members import Members
 from portable_bp_numpy.recording import Node
 
 

@@ -14,11 +14,21 @@ from typing import Any, Literal
 
 import numpy as np
 
-from portable_bp_cupy.axes import Value, local, new, read
 from portable_bp_cupy.expressions import LARGER, SMALLER, TYPES, expression, literal
-from portable_bp_cupy.members import Members
-from portable_bp_cupy.schedule import Group, Loop, Stage, escaping, over_rows, reads, rows_read, squeezed, stages
-from portable_bp_cupy.words import Words, indented, position
+from portable_bp_cupy.threads.axes import Value, local, new, read
+from portable_bp_cupy.threads.members import Members
+from portable_bp_cupy.threads.schedule import (
+    Group,
+    Loop,
+    Stage,
+    escaping,
+    over_rows,
+    reads,
+    rows_read,
+    squeezed,
+    stages,
+)
+from portable_bp_cupy.threads.words import Words, indented, position
 from portable_bp_numpy.recording import Node
 
 Rows = Literal["whole", "shared", "own"]

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from portable_bp.backend import Batch, Order
-from portable_bp_cupy.axes import Unfit
 from portable_bp_cupy.captured import STEPS
-from portable_bp_cupy.members import Members, members_in
 from portable_bp_cupy.recorded import Recording
-from portable_bp_cupy.registers import NAME, Registers, Rows
+from portable_bp_cupy.threads.axes import Unfit
+from portable_bp_cupy.threads.members import Members, members_in
+from portable_bp_cupy.threads.registers import NAME, Registers, Rows
 from portable_bp_cupy.units import units
 from portable_bp_cupy.workbench import OPTIONS
 
