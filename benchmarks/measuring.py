@@ -38,6 +38,8 @@ class Result:
     loaded_mb: float | None = None
     """The same peak before the first epoch."""
     environment: dict[str, Any] = field(default_factory=dict)
+    kinds: list[str] = field(default_factory=list)
+    """In which ways it was trained, where the contender chooses."""
 
     @property
     def milliseconds(self) -> float | None:
@@ -99,5 +101,6 @@ def train(one: Contestant, work: Work, result: Result) -> None:
 
 
 def score(one: Contestant, work: Work, result: Result) -> None:
-    """Accuracy after all rounds."""
-    result.accuracy = one.ask("accuracy")["accuracy"]
+    """Accuracy after all rounds, and in which ways it was trained."""
+    answer = one.ask("accuracy")
+    result.accuracy, result.kinds = answer["accuracy"], answer["kinds"]

@@ -60,12 +60,13 @@ def work_table(work: Work, results: Sequence[Result]) -> str:
 
 
 def row(result: Result, mark: str) -> str:
-    """A contender's line."""
+    """A contender's line; the last column says what is wrong, and in which ways it trained, where it chose."""
     if result.milliseconds is None or result.accuracy is None:
         return f"| {result.contender} | – | – | – | – | – | missing: {(result.missing or '').replace('|', '/')} |"
     span = f"{number(min(result.rounds))}–{number(max(result.rounds))}"
     times = f"{number(result.milliseconds)} | {span} | {number(result.first)}"
-    return f"| {result.contender} | {times} | {result.accuracy:.4f} | {result.peak_mb:,.0f} | {mark} |"
+    words = " ".join([mark, *result.kinds]).strip()
+    return f"| {result.contender} | {times} | {result.accuracy:.4f} | {result.peak_mb:,.0f} | {words} |"
 
 
 def number(value: float | None) -> str:

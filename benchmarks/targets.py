@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contenders import BEST
+from contenders import BEST, GPU
 from measuring import Result
 
 
@@ -26,6 +26,7 @@ def _targets(ours: str, peer: str, wanted: dict[str, tuple[float, float]], best:
 
 
 NUMPY, NUMBA, JAX = "portable_bp numpy", "portable_bp numpy, Numba", "portable_bp jax"
+CUPY = "portable_bp cupy" + GPU
 TORCH = {"seed": (0.5, 0.35), "small": (0.75, 0.5), "mid": (0.9, 0.6)}
 SKLEARN = {"seed": (0.5, 0.33), "small": (0.6, 0.4), "mid": (0.65, 0.45)}
 SCAN = {"seed": (1.2, 0.95), "small": (1.5, 0.95), "mid": (1.4, 0.95)}
@@ -42,6 +43,7 @@ TARGETS = [
     *_targets(NUMPY, "torch eager", {"tiny": (0.25, 0.15)}),
     *_targets(NUMPY, "numpy hand", {"tiny": (1.3, 1.0)}),
     *_targets(JAX, "JAX scan", dict.fromkeys(("seed", "small", "mid", "tiny"), (1.05, 0.95))),
+    *_targets(CUPY, "JAX vmap in a scan" + GPU, {"thousands": (0.3, 0.15)}),
 ]
 
 

@@ -97,7 +97,7 @@ def main() -> None:
             if what == "epochs":
                 say(timed_epochs(contender, int(number[0])))
             else:
-                say({"accuracy": share_right(contender, problem, folder)})
+                say({"accuracy": share_right(contender, problem, folder), "kinds": list(contender.kinds)})
     except Exception as error:  # whatever a library raises is the reason that the table gives
         say({"missing": f"{type(error).__name__}: " + " ".join(str(error).split())[:300]})
 

@@ -1,4 +1,4 @@
-"""What is trained: six works, from one small epoch of MNIST to a thousand networks at once."""
+"""What is trained: seven works, from one small epoch of MNIST to thousands of networks at once."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ WORKS = {
         Work("wide", "mnist", (784, 4096, 4096, 4096, 10), 61_440, 4096, accuracy=0.5, gpu_only=True),
         Work("tiny", "encoder", ENCODER, 8, 8, rate=0.5, steps=5_000),
         Work("population", "encoder", ENCODER, 8, 8, steps=200, networks=1_024),
+        Work("thousands", "encoder", ENCODER, 8, 8, steps=5_000, networks=16_384, gpu_only=True),
     )
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Captured:
     It reads what changes from step to step on the device: the order of the rows, where the data lie, the number of the
     step, which it counts itself. So it is launched as it is for every step.
     """
+
+    kind: ClassVar[str] = "graph"
 
     def __init__(self, bench: Workbench, step: Step, state: State, data: Batch, order: Order, xp: Namespace) -> None:
         self._bench = bench

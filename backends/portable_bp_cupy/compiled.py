@@ -11,6 +11,10 @@ from portable_bp.backend import Batch, Epoch, Order, State, Step
 from portable_bp_cupy.captured import Captured, forms
 from portable_bp_cupy.guard import Differs, check
 from portable_bp_cupy.namespace import Namespace
+from portable_bp_cupy.recorded import record
+from portable_bp_cupy.threads.axes import Unfit
+from portable_bp_cupy.threads.launching import Threads
+from portable_bp_cupy.threads.members import members_in
 from portable_bp_cupy.workbench import Workbench
 from portable_bp_numpy.recording import NotRecordable
 from portable_bp_numpy.replay import leaves_of, rebuilt
@@ -32,8 +36,13 @@ class CompiledEpoch:
         self._cupy, self._xp, self._step, self._exact, self._tf32 = cupy, xp, step, exact, tf32
         self._plain = plain
         self._bench: Workbench | None = None
-        self._captured: dict[Any, Captured] = {}
+        self._captured: dict[Any, Captured | Threads] = {}
         self._possible = True
+
+    @property
+    def kinds(self) -> list[str]:
+        """What trains, for each form of the arrays: "threads", "graph", or "plain" for the plain loop."""
+        return [one.kind for one in self._captured.values()] if self._possible else ["plain"]
 
     def __call__(self, state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
         """Train, as `portable_bp.Backend.compile` describes."""
@@ -52,7 +61,7 @@ class CompiledEpoch:
         return self._run(captured, state, data, orders)
 
     def _run(
-        self, captured: Sequence[Captured], state: State, data: Batch, orders: Sequence[Order]
+        self, captured: Sequence[Captured | Threads], state: State, data: Batch, orders: Sequence[Order]
     ) -> tuple[State, Any]:
         now, losses = dict(leaves_of(state)), list[Any]()
         for one, order in zip(captured, orders, strict=True):
@@ -61,16 +70,37 @@ class CompiledEpoch:
         # Copies that lie in CuPy's common memory: the graphs will write over their own.
         return rebuilt(state, lambda path, _: now[path].copy()), self._cupy.concatenate(losses)
 
-    def _of(self, state: State, data: Batch, order: Order) -> Captured:
-        """The captured step for arrays of this form, checked when it is new."""
+    def _of(self, state: State, data: Batch, order: Order) -> Captured | Threads:
+        """What does the steps for arrays of this form, checked when it is new."""
         leaves = tuple((path, array.dtype, array.shape) for path, array in leaves_of(state))
         key = leaves, tuple(forms(data, order)), isinstance(order, int)
         if key not in self._captured:
-            self._bench = self._bench or Workbench(self._cupy, tf32=self._tf32)
-            captured = Captured(self._bench, self._step, state, data, order, self._xp)
-            check(captured, self._plain, state, data, order, exact=self._exact, tf32=self._tf32)
-            self._captured[key] = captured
+            self._captured[key] = self._threads(state, data, order) or self._graph(state, data, order)
         return self._captured[key]
+
+    def _threads(self, state: State, data: Batch, order: Order) -> Threads | None:
+        """One kernel with a thread for each member of a population; None where the step is not fit for that."""
+        try:
+            members_in(dict(leaves_of(state)))
+        except Unfit:
+            return None
+        recording = record(self._step, state, forms(data, order), self._xp)
+        try:
+            made = Threads(self._cupy, recording, order, exact=self._exact)
+            check(made, self._plain, state, data, order, exact=self._exact, tf32=self._tf32)
+        except Unfit:
+            return None
+        except Exception as error:
+            said = f"this population is trained by a captured graph and not by a thread a member, {_said(error)}"
+            warnings.warn(said, RuntimeWarning, 4)
+            return None
+        return made
+
+    def _graph(self, state: State, data: Batch, order: Order) -> Captured:
+        self._bench = self._bench or Workbench(self._cupy, tf32=self._tf32)
+        captured = Captured(self._bench, self._step, state, data, order, self._xp)
+        check(captured, self._plain, state, data, order, exact=self._exact, tf32=self._tf32)
+        return captured
 
     def _forget(self) -> None:
         """Give the memory back that the attempt has taken."""

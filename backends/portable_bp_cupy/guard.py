@@ -9,6 +9,7 @@ import numpy as np
 
 from portable_bp.backend import Batch, Epoch, Order, State
 from portable_bp_cupy.captured import Captured
+from portable_bp_cupy.threads.launching import Threads
 from portable_bp_numpy.replay import leaves_of, rebuilt
 
 FLOAT32 = np.dtype(np.float32)
@@ -28,7 +29,14 @@ class Differs(Exception):
 
 
 def check(
-    captured: Captured, plain: Epoch, state: State, data: Batch, order: Order, *, exact: bool, tf32: bool = False
+    captured: Captured | Threads,
+    plain: Epoch,
+    state: State,
+    data: Batch,
+    order: Order,
+    *,
+    exact: bool,
+    tf32: bool = False,
 ) -> None:
     """Run one step both ways from the same state; raises Differs where the results do.
 

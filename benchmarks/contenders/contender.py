@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
 
@@ -11,6 +12,9 @@ from problem import Array
 
 class Contender(ABC):
     """A network in training; its constructor takes a Problem and a device's name and brings all data there."""
+
+    kinds: Sequence[str] = ()
+    """In which ways it trains, where it has several and chooses by itself."""
 
     @abstractmethod
     def epoch(self) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-SHIM = Path(__file__).with_name("shim.h")
+SHIM, WARP = (Path(__file__).with_name(name) for name in ("shim.h", "warp.h"))
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 FOLDER = tempfile.TemporaryDirectory(prefix="portable_bp_kernels")
 GPP = shutil.which("g++")
@@ -21,6 +21,14 @@ def runners(source):
     made = []
     for name, parameters in KERNEL.findall(source):
         names = ", ".join(parameter.split()[-1].lstrip("*") for parameter in parameters.split(","))
+        if "__shfl" in source:
+            made.append(
+                f'extern "C" void run_{name}(int blocks, int block, {parameters}) {{ blockDim.x = block;'
+                f"auto call = [&] {{ {name}({names}); }};"
+                "for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)"
+                "warp::run(block, [](void* own) { (*(decltype(call)*)own)(); }, &call); }"
+            )
+            continue
         made.append(
             f'extern "C" void run_{name}(int blocks, int block, {parameters}) {{ blockDim.x = block;'
             "for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)"
@@ -34,7 +42,7 @@ def built(source):
     preprocessed = subprocess.run(
         [GPP, "-E", "-P", "-x", "c++", "-"], input=source, text=True, capture_output=True, check=True
     ).stdout
-    whole = f'#include "{SHIM}"\n{preprocessed}\n{runners(preprocessed)}\n'
+    whole = f'#include "{SHIM}"\n#include "{WARP}"\n{preprocessed}\n{runners(preprocessed)}\n'
     path = Path(FOLDER.name) / f"{hashlib.sha256(whole.encode()).hexdigest()[:24]}.so"
     if not path.exists():
         options = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-x", "c++"]
