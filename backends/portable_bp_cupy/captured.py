@@ -27,6 +27,8 @@ class Captured:
     step, which it counts itself. So it is launched as it is for every step.
     """
 
+    kind = "graph"
+
     def __init__(self, bench: Workbench, step: Step, state: State, data: Batch, order: Order, xp: Namespace) -> None:
         self._bench = bench
         recording = record(step, state, forms(data, order), xp)

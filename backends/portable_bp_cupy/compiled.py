@@ -1,4 +1,5 @@
-"""The compiled epoch: captured steps where that is possible and has been checked, the plain loop everywhere else."""
+"""The compiled epoch: captured steps, or a kernel of their own, where that is possible and has been checked, the plain
+loop everywhere else."""
 
 from __future__ import annotations
 
@@ -10,8 +11,10 @@ from typing import Any
 from portable_bp.backend import Batch, Epoch, Order, State, Step
 from portable_bp.errors import BackendError
 from portable_bp_cupy.captured import Captured, forms
+from portable_bp_cupy.choice import LEAST, Way, chosen
 from portable_bp_cupy.guard import Differs, check
 from portable_bp_cupy.namespace import Namespace
+from portable_bp_cupy.persistent import Persistent
 from portable_bp_cupy.workbench import Workbench
 from portable_bp_numpy.recording import NotRecordable
 from portable_bp_numpy.replay import leaves_of, rebuilt
@@ -32,7 +35,8 @@ class CompiledEpoch:
         self._cupy, self._xp, self._step, self._exact = cupy, xp, step, exact
         self._plain = _with_cure(cupy, plain)
         self._bench: Workbench | None = None
-        self._captured: dict[Any, Captured] = {}
+        self._captured: dict[Any, Way] = {}
+        self._settled = set[Any]()
         self._possible = True
 
     def __call__(self, state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
@@ -52,7 +56,7 @@ class CompiledEpoch:
         return self._run(captured, state, data, orders)
 
     def _run(
-        self, captured: Sequence[Captured], state: State, data: Batch, orders: Sequence[Order]
+        self, captured: Sequence[Way], state: State, data: Batch, orders: Sequence[Order]
     ) -> tuple[State, Any]:
         now, losses = dict(leaves_of(state)), list[Any]()
         for one, order in zip(captured, orders, strict=True):
@@ -61,8 +65,8 @@ class CompiledEpoch:
         # Copies that lie in CuPy's common memory: the graphs will write over their own.
         return rebuilt(state, lambda path, _: now[path].copy()), self._cupy.concatenate(losses)
 
-    def _of(self, state: State, data: Batch, order: Order) -> Captured:
-        """The captured step for arrays of this form, checked when it is new."""
+    def _of(self, state: State, data: Batch, order: Order) -> Way:
+        """The captured step for arrays of this form, checked when it is new; a kernel where that is faster."""
         leaves = tuple((path, array.dtype, array.shape) for path, array in leaves_of(state))
         key = leaves, tuple(forms(data, order)), isinstance(order, int)
         if key not in self._captured:
@@ -70,7 +74,20 @@ class CompiledEpoch:
             captured = Captured(self._bench, self._step, state, data, order, self._xp)
             check(captured, self._plain, state, data, order, exact=self._exact)
             self._captured[key] = captured
+        if key not in self._settled and (order if isinstance(order, int) else order.shape[0]) >= LEAST:
+            self._settled.add(key)
+            self._captured[key] = self._faster(self._captured[key], state, data, order)
         return self._captured[key]
+
+    def _faster(self, graph: Any, state: State, data: Batch, order: Order) -> Way:
+        """The graph, or a kernel for whole epochs that has been checked as it was."""
+
+        def kernel() -> Persistent:
+            made = Persistent(self._bench, self._step, state, data, order, self._xp)  # type: ignore[arg-type]
+            check(made, self._plain, state, data, order, exact=self._exact)
+            return made
+
+        return chosen(self._cupy, graph, kernel, dict(leaves_of(state)), data, order)
 
     def _forget(self) -> None:
         """Give the memory back that the attempt has taken."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from portable_bp.backend import Batch, Epoch, Order, State
-from portable_bp_cupy.captured import Captured
+from portable_bp_cupy.choice import Way
 from portable_bp_numpy.replay import leaves_of, rebuilt
 
 TOLERANCES = {np.dtype(np.float32): (1e-4, 5e-2), np.dtype(np.float64): (1e-10, 1e-6)}
@@ -23,7 +23,7 @@ class Differs(Exception):
     """The captured step is not the plain one."""
 
 
-def check(captured: Captured, plain: Epoch, state: State, data: Batch, order: Order, *, exact: bool) -> None:
+def check(captured: Way, plain: Epoch, state: State, data: Batch, order: Order, *, exact: bool) -> None:
     """Run one step both ways from the same state; raises Differs where the results do.
 
     ``exact`` asks for equal bits, else rounding may differ.

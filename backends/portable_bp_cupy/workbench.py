@@ -75,6 +75,20 @@ class Workbench:
         module = self.cupy.RawModule(code=source, options=OPTIONS)
         return _Functions(module.get_function)
 
+    def cooperative(self, source: str, name: str) -> Any:
+        """A function whose blocks are all on the GPU at once, or it is not launched."""
+        return self.cupy.RawModule(code=source, options=OPTIONS, enable_cooperative_groups=True).get_function(name)
+
+    def processors(self) -> int:
+        """Number of multiprocessors; 0 where the GPU can't launch cooperatively."""
+        attributes = self.cupy.cuda.Device().attributes
+        return int(attributes["MultiProcessorCount"]) if attributes["CooperativeLaunch"] else 0
+
+    def resident(self, function: Any, block: int) -> int:
+        """How many blocks of a function a multiprocessor has room for."""
+        driver = self.cupy.cuda.driver
+        return int(driver.occupancyMaxActiveBlocksPerMultiprocessor(function.kernel.ptr, block, 0))
+
     def calls_into(self, out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
         """Calls that leave ``function(*args, **kwargs)``, one of NumPy's functions, in ``out``; refuses unsafe ones."""
         if function is np.matmul:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-SHIM = Path(__file__).with_name("shim.h")
+SHIM, GRID = (Path(__file__).with_name(name) for name in ("shim.h", "grid.h"))
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+COOPERATIVE = re.compile(r'extern "C" __global__ __launch_bounds__\(\d+, 1\) void (\w+)\(([^)]*)\)')
+SHARED = re.compile(r"__shared__ (\S+) (\w+)\[(\d+)\];")
 FOLDER = tempfile.TemporaryDirectory(prefix="portable_bp_kernels")
 GPP = shutil.which("g++")
 
@@ -19,8 +21,14 @@ GPP = shutil.which("g++")
 def runners(source):
     """For each kernel a C function run_<name>(blocks, block, arguments…) that calls it for every thread."""
     made = []
+    for name, parameters in COOPERATIVE.findall(source):
+        made.append(
+            f'extern "C" int run_{name}(int blocks, int block, unsigned long long seed, {parameters}) {{'
+            f"auto call = [&] {{ {name}({names_of(parameters)}); }};"
+            "return grid::run(blocks, block, seed, [](void* own) { (*(decltype(call)*)own)(); }, &call); }"
+        )
     for name, parameters in KERNEL.findall(source):
-        names = ", ".join(parameter.split()[-1].lstrip("*") for parameter in parameters.split(","))
+        names = names_of(parameters)
         made.append(
             f'extern "C" void run_{name}(int blocks, int block, {parameters}) {{ blockDim.x = block;'
             "for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x)"
@@ -29,13 +37,20 @@ def runners(source):
     return "\n".join(made)
 
 
+def names_of(parameters):
+    return ", ".join(parameter.split()[-1].lstrip("*") for parameter in parameters.split(","))
+
+
 def built(source):
     """The library of a CUDA source."""
     preprocessed = subprocess.run(
         [GPP, "-E", "-P", "-x", "c++", "-"], input=source, text=True, capture_output=True, check=True
     ).stdout
-    whole = f'#include "{SHIM}"\n{preprocessed}\n{runners(preprocessed)}\n'
-    path = Path(FOLDER.name) / f"{hashlib.sha256(whole.encode()).hexdigest()[:24]}.so"
+    preprocessed = SHARED.sub(r"\1* const \2 = (\1*)grid::shared(sizeof(\1) * \3);", preprocessed)
+    shims = "".join(f'#include "{path}"\n' for path in (SHIM, GRID))
+    whole = f"{shims}{preprocessed}\n{runners(preprocessed)}\n"
+    seen = whole + GRID.read_text() + SHIM.read_text()
+    path = Path(FOLDER.name) / f"{hashlib.sha256(seen.encode()).hexdigest()[:24]}.so"
     if not path.exists():
         options = ["-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", "-Wl,-Bsymbolic", "-x", "c++"]
         done = subprocess.run([GPP, *options, "-", "-o", path], input=whole, text=True, capture_output=True)
@@ -52,3 +67,10 @@ def argument(x):
 
 def run(library, name, blocks, block, arguments):
     getattr(library, f"run_{name}")(ctypes.c_int(blocks), ctypes.c_int(block), *map(argument, arguments))
+
+
+def run_together(library, name, blocks, block, seed, arguments):
+    """A cooperative launch; fails where its blocks wait for ever."""
+    function = getattr(library, f"run_{name}")
+    stuck = function(ctypes.c_int(blocks), ctypes.c_int(block), ctypes.c_ulonglong(seed), *map(argument, arguments))
+    assert not stuck, "the threads wait for each other"

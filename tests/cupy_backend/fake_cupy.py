@@ -7,6 +7,7 @@ graph does it when it is launched; products are refused while capturing, as by C
 import ctypes
 from contextlib import contextmanager
 from itertools import count
+from time import perf_counter
 from types import ModuleType, SimpleNamespace
 from typing import ClassVar
 
@@ -142,7 +143,7 @@ class Stream:
         Stream.current = self._outer
 
     def record(self):
-        return SimpleNamespace(stream=self)
+        return SimpleNamespace(stream=self, time=perf_counter(), synchronize=self.synchronize)
 
     def wait_event(self, event):
         assert event.stream is not self
@@ -174,7 +175,9 @@ class Graph:
 
 
 class Device:
-    def __init__(self, number):
+    attributes: ClassVar[dict[str, int]] = {"MultiProcessorCount": 5, "CooperativeLaunch": 1}
+
+    def __init__(self, number=0):
         self.id = number
 
     def __eq__(self, other):
@@ -206,13 +209,18 @@ class RawModule:
     sources: ClassVar[list[str]] = []
     """All sources seen, for tests."""
 
-    def __init__(self, code, options=()):
+    seed = 0
+    """Decides in which order the threads of a cooperative launch run."""
+
+    def __init__(self, code, options=(), enable_cooperative_groups=False):
         assert "-fmad=false" in options
         RawModule.sources.append(code)
-        self._library = compiling.built(code)
+        self._library, self._cooperative = compiling.built(code), enable_cooperative_groups
 
     def get_function(self, name):
         getattr(self._library, f"run_{name}")
+        if self._cooperative:
+            return CooperativeFunction(self._library, name)
 
         def function(grid, block, arguments):
             assert len(grid) == len(block) == 1
@@ -224,6 +232,20 @@ class RawModule:
             launched() if TAPE.calls is None else TAPE.calls.append(launched)
 
         return function
+
+
+class CooperativeFunction:
+    """A kernel whose blocks can wait for each other."""
+
+    kernel = SimpleNamespace(ptr=1)
+
+    def __init__(self, library, name):
+        self._library, self._name = library, name
+
+    def __call__(self, grid, block, arguments):
+        forbidden("a cooperative launch")
+        assert all(isinstance(x, (FakeArray, np.int64)) for x in arguments)
+        compiling.run_together(self._library, self._name, grid[0], block[0], RawModule.seed, arguments)
 
 
 def cupy_module():
@@ -244,7 +266,9 @@ def cupy_module():
     fake.copyto = copyto
     fake.concatenate = lambda arrays: forbidden("a copy of addresses") or on_device(np.concatenate(bare(arrays)))
     runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=type("CUDARuntimeError", (Exception,), {}))
+    driver = SimpleNamespace(occupancyMaxActiveBlocksPerMultiprocessor=lambda function, block, shared: 1)
     fake.cuda = SimpleNamespace(
+        driver=driver, get_elapsed_time=lambda first, last: 1e3 * (last.time - first.time),
         Stream=Stream, Device=Device, MemoryPool=MemoryPool, using_allocator=using_allocator, runtime=runtime,
         get_current_stream=lambda: Stream.current, memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
     )  # fmt: skip

@@ -1,0 +1,224 @@
+"""CUDA C for what a block does: its piece of a strand of works, number by number or tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from math import prod
+from typing import Any
+
+from portable_bp_cupy.expressions import TYPES
+from portable_bp_cupy.kernels import STEP, Kernel
+from portable_bp_cupy.layout import Layout, Place
+from portable_bp_cupy.phases import Phase, Split, Strand, shares
+from portable_bp_cupy.tiling import Operand, Tiling, operand, shared_bytes, tiling
+from portable_bp_cupy.units import REDUCTIONS, threads
+from portable_bp_cupy.works import Extreme, Product, Work
+
+Lines = list[str]
+
+
+class Body(Kernel):
+    """What is done for one index ``i`` of a group, or for one number of a product, whose ``known`` name is "sum"."""
+
+    def __init__(self, layout: Layout, work: Work) -> None:
+        known = {id(work.node): "sum"} if isinstance(work, Product) else {}
+        super().__init__("", work.group, layout.of, layout.stored(work), known)
+
+    @property
+    def lines(self) -> Lines:
+        """The statements."""
+        return self._body
+
+    def _parameter(self, array: Any, constant: str = "") -> str:
+        return str(array.pointer(constant))
+
+    def _element(self, array: Any, source: str, index: str) -> str:
+        return f"{source}[{array.index(index)}]"
+
+
+class Blocks:
+    """The pieces of phases for a number of blocks, in C."""
+
+    def __init__(self, layout: Layout, blocks: int, block: int) -> None:
+        self._layout, self._blocks, self._block = layout, blocks, block
+        self.shared = 16
+        """Bytes of shared memory that a block needs."""
+        self.most = 1
+        """The largest number of pieces of a phase."""
+
+    def phase(self, phase: Phase) -> Lines:
+        """What the blocks do between two barriers, each one piece after the other."""
+        pieces = [self._strand(strand, share) for strand, share in shares(phase, self._blocks)]
+        ends = list(accumulate(count for count, _ in pieces))
+        self.most = max(self.most, ends[-1])
+        branches = Lines()
+        for (count, lines), end in zip(pieces, ends, strict=True):
+            start = end - count
+            condition = f"if (piece < {end}) " if end < ends[-1] else ""
+            own = f"const int own = piece - {start}; (void)own;"
+            branches += [f"{'else ' if start else ''}{condition}{{", own, *lines, "}"]
+        return [f"for (int piece = blockIdx.x; piece < {ends[-1]}; piece += gridDim.x) {{", *branches, "}"]
+
+    def _strand(self, strand: Strand, share: int) -> tuple[int, Lines]:
+        """The number of pieces of a strand, and what is done for the piece number ``own``."""
+        if strand.split is Split.APART:
+            (work,) = strand.works
+            return self._tiles(work, share) if isinstance(work, Product) else self._numbers(work, share)
+        if strand.split is Split.ALONE:
+            return 1, [line for level in strand.levels for line in (*self._alone(level), "__syncthreads();")]
+        rows = -(-strand.rows // share)
+        lines = [f"const int first = own * {rows}, last = {_least(f'first + {rows}', strand.rows)};"]
+        for level in strand.levels:
+            for work in level:
+                own = self._own_rows(work, rows) if isinstance(work, Product) else self._some(work, strand.rows)
+                lines += ["{", *own, "}"]
+            lines.append("__syncthreads();")
+        return -(-strand.rows // rows), lines
+
+    def _alone(self, level: Sequence[Work]) -> Iterator[str]:
+        for work in level:
+            if isinstance(work, Product):
+                tile = self._tiling(work, 1, splits=False)
+                count = tile.items(work.shape)
+                yield from (f"for (int tile = 0; tile < {count}; ++tile) {{", *self._tile(work, tile), "}")
+            else:
+                yield from self._loop(work, "0", str(threads(work.group)))
+
+    def _numbers(self, work: Work, share: int) -> tuple[int, Lines]:
+        """Work number by number, each piece some that lie side by side."""
+        count = threads(work.group)
+        per = -(-count // min(share, -(-count // self._block)))
+        return -(-count // per), self._loop(work, f"own * {per}", _least(f"own * {per} + {per}", count))
+
+    def _some(self, work: Work, rows: int) -> Lines:
+        """The numbers of the strand's own rows."""
+        per = threads(work.group) // rows
+        return self._loop(work, f"first * {per}", f"last * {per}")
+
+    def _loop(self, work: Work, start: str, end: str) -> Lines:
+        body = self._extreme(work) if isinstance(work, Extreme) else Body(self._layout, work).lines
+        return [f"for (int i = {start} + threadIdx.x; i < {end}; i += THREADS) {{", *body, "}"]
+
+    def _extreme(self, work: Extreme) -> Lines:
+        (x,) = (self._layout.of(read) for read in work.read)
+        ((_, out),) = self._layout.stored(work)
+        *steps, step = (stride // x.itemsize for stride in x.strides)
+        at = "0"
+        for axis, apart in enumerate(steps):
+            at += f" + i / {prod(x.shape[axis + 1 : -1])} % {x.shape[axis]} * {apart}"
+        number = f"{x.pointer()}[{x.index(f'{at} + j * {step}')}]"
+        kind, taken = TYPES[x.dtype], STEP[REDUCTIONS[work.node.function]].format("best", "one")
+        return [
+            f"{kind} best; {{ const int j = 0; best = {number}; }}",
+            f"for (int j = 1; j < {x.shape[-1]}; ++j) {{ const {kind} one = {number}; best = {taken}; }}",
+            f"{out.pointer('')}[i] = best;",
+        ]
+
+    def _tiles(self, work: Product, share: int) -> tuple[int, Lines]:
+        """A product with a piece for each tile, or for each part of one."""
+        tile = self._tiling(work, share)
+        lines = [f"const int tile = own / {tile.splits}, split = own % {tile.splits}; (void)split;"]
+        return tile.items(work.shape), lines + self._tile(work, tile)
+
+    def _tile(self, work: Product, tile: Tiling) -> Lines:
+        """The tile number ``tile``, summed over all its depths or those of the part number ``split``."""
+        _, m, n, k = work.shape
+        down, across = -(-m // tile.m), -(-n // tile.n)
+        lines = [f"const int z = tile / {down * across}; (void)z;"]
+        lines += [f"const int m0 = tile / {across} % {down} * {tile.m}, n0 = tile % {across} * {tile.n};"]
+        end = self._end(work)
+        if tile.splits == 1:
+            return [*lines, *self._product(work, tile, str(m), "0", str(k), end)]
+        kind, size = TYPES[work.node.dtype], work.node.dtype.itemsize
+        count, span = tile.items(work.shape), tile.span(k)
+        parts = self._layout.scratch.take(count * tile.m * tile.n * size)
+        arrived = self._layout.scratch.take(count // tile.splits * 8)
+        sizes = f"{kind}, {tile.m}, {tile.n}"
+        return [
+            *lines,
+            f"{kind}* const parts = ({kind}*)(scratch + {parts}) + tile * {tile.splits * tile.m * tile.n};",
+            *self._product(
+                work,
+                tile,
+                str(m),
+                f"split * {span}",
+                _least(f"split * {span} + {span}", k),
+                [f"parts[split * {tile.m * tile.n} + at] = sum; (void)m; (void)n;"],
+            ),
+            f"if (last_of((tickets*)(scratch + {arrived}) + tile, {tile.splits}, shared)) {{",
+            f"together<{sizes}, {tile.splits}>(parts, m0, {m}, n0, {n}, {_function(kind, end)});",
+            "}",
+        ]
+
+    def _own_rows(self, work: Product, rows: int) -> Lines:
+        """A product's rows first .. last, which may be those of several of the matrices."""
+        _, m, n, k = work.shape
+        tile = self._tiling(work, 1, rows=min(rows, m), splits=False)
+        return [
+            f"for (int row = first; row < last;) {{ const int z = row / {m}, m0 = row % {m}; (void)z;",
+            f"const int m1 = {_least('m0 + last - row', m)};",
+            f"for (int n0 = 0; n0 < {n}; n0 += {tile.n}) {{",
+            *self._product(work, tile, "m1", "0", str(k), self._end(work)),
+            "}",
+            f"row += {_least('m1 - m0', tile.m)};",
+            "}",
+        ]
+
+    def _end(self, work: Product) -> Lines:
+        """What is done with a number of the result."""
+        _, m, n, _ = work.shape
+        return [f"const int i = (z * {m} + m) * {n} + n; (void)i; (void)at;", *Body(self._layout, work).lines]
+
+    def _product(self, work: Product, tile: Tiling, m1: str, k0: str, k1: str, end: Lines) -> Lines:
+        kind = TYPES[work.node.dtype]
+        a, b = self._factors(work)
+        by_rows = m1 == "m1"
+        _, m, n, k = work.shape
+        sizes = [tile.m, tile.n, tile.depth]
+        for one, edges in ((a, m), (b, n)):
+            v = one.together(edges, k, any_edge=by_rows and one is a)
+            sizes += [str(one.along).lower(), v]
+        numbers = ", ".join(map(str, [kind, *sizes]))
+        (va, vb) = (sizes[4], sizes[6])
+        return [
+            f"product<{numbers}>(shared, m0, {m1}, n0, {n}, {k0}, {k1},",
+            f"{_fetching(a, kind, 'm', va)},",
+            f"{_fetching(b, kind, 'n', vb)},",
+            f"{_function(kind, end)});",
+        ]
+
+    def _factors(self, work: Product) -> tuple[Operand, Operand]:
+        many, m, n, k = work.shape
+        a, b = (None if x is None else self._layout.of(x) for x in (work.a, work.b))
+        return operand(a, (many, m, k), turned=False), operand(b, (many, k, n), turned=True)
+
+    def _tiling(self, work: Product, share: int, *, rows: int = 0, splits: bool = True) -> Tiling:
+        a, b = self._factors(work)
+        along, size = (a.along, b.along), work.node.dtype.itemsize
+        shape = work.shape if splits or rows else (1, *work.shape[1:])
+        found = tiling(shape, share, self._block, size, along, rows, splits=splits)
+        self.shared = max(self.shared, shared_bytes(found, self._block, size, along))
+        return found
+
+
+def _fetching(one: Operand, kind: str, edge: str, v: int) -> str:
+    """A function that fetches numbers of a factor."""
+    head = f"[&]({kind}* to, int {edge}, int k) {{ "
+    if one.place is None:
+        return f"{head}(void){edge}; (void)k; *to = 1; }}"
+    names = [(name, step) for name, step in zip(("z", edge, "k"), one.steps, strict=True) if step]
+    offset = " + ".join(f"{name} * {step}" for name, step in names) or "0"
+    return f"{head}(void){edge}; (void)k; fetch<{v}>(to, &{one.place.pointer()}[{one.place.index(offset)}]); }}"
+
+
+def _function(kind: str, lines: Lines) -> str:
+    """A function that is given a number of a product."""
+    return "\n".join([f"[&](int m, int n, int at, {kind} sum) {{", *lines, "}"])
+
+
+def _least(a: str, b: int) -> str:
+    return f"({a} < {b} ? {a} : {b})"
+
+
+__all__ = ["Blocks", "Place"]

@@ -1,0 +1,42 @@
+"""The kernel for whole epochs or the graph: both run some steps, and the faster one stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from portable_bp.backend import Batch, Order
+from portable_bp_cupy.captured import Captured
+from portable_bp_cupy.persistent import Persistent
+
+LEAST = 64
+"""An order of so many steps is worth a second of compilation, which CuPy then keeps on disk."""
+TRIED = 48
+"""Steps that are timed: some milliseconds, most of which is not the copying of the state."""
+CLEARLY = 0.9
+"""A new way must take less than this part of the graph's time, so that the choice is the same in every run."""
+
+Way = Captured | Persistent
+
+
+def chosen(
+    cupy: Any, graph: Captured, make: Callable[[], Persistent], state: Mapping[Any, Any], data: Batch, order: Order
+) -> Way:
+    """The faster of the graph and what ``make`` gives; the graph where that raises: it is only a choice of speed."""
+    try:
+        kernel = make()
+        some = min(order, TRIED) if isinstance(order, int) else order[:TRIED]
+        times = [[_milliseconds(cupy, way, state, data, some) for way in (graph, kernel)] for _ in range(3)]
+    except Exception:  # a program that has no place in a kernel, a launch refused, memory
+        return graph
+    of_graph, of_kernel = (min(own) for own in zip(*times, strict=True))
+    return kernel if of_kernel < CLEARLY * of_graph else graph
+
+
+def _milliseconds(cupy: Any, way: Way, state: Mapping[Any, Any], data: Batch, order: Order) -> float:
+    stream = cupy.cuda.get_current_stream()
+    before = stream.record()
+    way(state, data, order)
+    after = stream.record()
+    after.synchronize()
+    return float(cupy.cuda.get_elapsed_time(before, after))
