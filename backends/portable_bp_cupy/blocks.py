@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -66,15 +66,16 @@ class Blocks:
             (work,) = strand.works
             return self._tiles(work, share) if isinstance(work, Product) else self._numbers(work, share)
         if strand.split is Split.ALONE:
-            return 1, [line for level in strand.levels for line in (*self._alone(level), "__syncthreads();")]
+            return 1, _in_turn((level, self._alone(level)) for level in strand.levels)
         rows = -(-strand.rows // share)
-        lines = [f"const int first = own * {rows}, last = {_least(f'first + {rows}', strand.rows)};"]
-        for level in strand.levels:
-            for work in level:
-                own = self._own_rows(work, rows) if isinstance(work, Product) else self._some(work, strand.rows)
-                lines += ["{", *own, "}"]
-            lines.append("__syncthreads();")
-        return -(-strand.rows // rows), lines
+        head = f"const int first = own * {rows}, last = {_least(f'first + {rows}', strand.rows)};"
+        lines = _in_turn((level, self._level(level, rows, strand.rows)) for level in strand.levels)
+        return -(-strand.rows // rows), [head, *lines]
+
+    def _level(self, level: Sequence[Work], rows: int, of: int) -> Iterator[str]:
+        for work in level:
+            own = self._own_rows(work, rows) if isinstance(work, Product) else self._some(work, of)
+            yield from ("{", *own, "}")
 
     def _alone(self, level: Sequence[Work]) -> Iterator[str]:
         for work in level:
@@ -174,11 +175,10 @@ class Blocks:
         kind = TYPES[work.node.dtype]
         a, b = self._factors(work)
         by_rows = m1 == "m1"
-        _, m, n, k = work.shape
-        sizes = [tile.m, tile.n, tile.depth]
-        for one, edges in ((a, m), (b, n)):
-            v = one.together(edges, k, any_edge=by_rows and one is a)
-            sizes += [str(one.along).lower(), v]
+        n = work.shape[2]
+        sizes: list[Any] = [tile.m, tile.n, tile.depth]
+        for one in (a, b):
+            sizes += [str(one.along).lower(), one.together(any_edge=by_rows and one is a)]
         numbers = ", ".join(map(str, [kind, *sizes]))
         (va, vb) = (sizes[4], sizes[6])
         return [
@@ -202,14 +202,27 @@ class Blocks:
         return found
 
 
+def _in_turn(levels: Iterable[tuple[Sequence[Work], Iterable[str]]]) -> Lines:
+    """What the levels do, with a barrier of the block between two of them.
+
+    A product ends with one of its own, and single numbers are all computed by the first thread.
+    """
+    lines, before = Lines(), list[Work]()
+    for level, own in levels:
+        single = all(threads(work.group) == 1 and not isinstance(work, Product) for work in (*before, *level))
+        if before and not single and not isinstance(before[-1], Product):
+            lines.append("__syncthreads();")
+        lines += own
+        before = [*level]
+    return lines
+
+
 def _fetching(one: Operand, kind: str, edge: str, v: int) -> str:
     """A function that fetches numbers of a factor."""
     head = f"[&]({kind}* to, int {edge}, int k) {{ "
     if one.place is None:
         return f"{head}(void){edge}; (void)k; *to = 1; }}"
-    names = [(name, step) for name, step in zip(("z", edge, "k"), one.steps, strict=True) if step]
-    offset = " + ".join(f"{name} * {step}" for name, step in names) or "0"
-    return f"{head}(void){edge}; (void)k; fetch<{v}>(to, &{one.place.pointer()}[{one.place.index(offset)}]); }}"
+    return f"{head}(void){edge}; (void)k; fetch<{v}>(to, &{one.place.pointer()}[{one.index(edge)}]); }}"
 
 
 def _function(kind: str, lines: Lines) -> str:

@@ -1,10 +1,9 @@
-"""The compiled epoch: captured steps, or a kernel of their own, where that is possible and has been checked, the plain
-loop everywhere else."""
+"""The compiled epoch: captured steps, or a kernel for all of them, where that has been checked; else the plain loop."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -55,10 +54,9 @@ class CompiledEpoch:
             return result
         return self._run(captured, state, data, orders)
 
-    def _run(
-        self, captured: Sequence[Way], state: State, data: Batch, orders: Sequence[Order]
-    ) -> tuple[State, Any]:
-        now, losses = dict(leaves_of(state)), list[Any]()
+    def _run(self, captured: Sequence[Way], state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
+        now: Mapping[Any, Any] = dict(leaves_of(state))
+        losses = list[Any]()
         for one, order in zip(captured, orders, strict=True):
             losses += one(now, data, order)
             now = one.state

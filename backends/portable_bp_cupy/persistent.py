@@ -20,7 +20,6 @@ from portable_bp_cupy.recorded import Recording, record
 from portable_bp_cupy.workbench import OPTIONS, Workbench
 from portable_bp_cupy.works import Work, works
 from portable_bp_numpy.recording import NotRecordable
-from portable_bp_numpy.replay import leaves_of
 
 THREADS = 256
 """Threads of a block; one block a multiprocessor is enough, as each thread has much to do at a time."""
@@ -49,7 +48,8 @@ def source(recording: Recording, layout: Layout, some: list[Work], blocks: int) 
     loss, batch = recording.loss, len(recording.rows[0].value)
     data = "".join(f"const char* x{i}, " for i in range(len(recording.rows)))
     lines = [
-        tiles_source().replace("THREADS", str(THREADS)),
+        f"constexpr int THREADS = {THREADS};",
+        tiles_source(),
         f'extern "C" __global__ __launch_bounds__({THREADS}, 1) void epochs(char* state, char* scratch, {data}'
         "const whole* order, char* losses, tickets* arrived, whole first, whole steps) {",
         f"__shared__ Four<double> memory[{-(-pieces.shared // 32)}];",
@@ -64,7 +64,7 @@ def source(recording: Recording, layout: Layout, some: list[Work], blocks: int) 
         "}",
         "}",
     ]
-    return Source("\n".join(line.replace("THREADS", str(THREADS)) for line in lines), min(pieces.most, blocks))
+    return Source("\n".join(lines), min(pieces.most, blocks))
 
 
 class Persistent:

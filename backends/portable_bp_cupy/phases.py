@@ -60,7 +60,7 @@ class Strand:
 Phase = list[Strand]
 
 
-def phases(some: Sequence[Work], limits: Limits = Limits()) -> list[Phase]:  # noqa: B008 (it is frozen)
+def phases(some: Sequence[Work], limits: Limits = Limits()) -> list[Phase]:
     """The works, each as early as its strand or its phase allows."""
     plan = _Plan(some, limits)
     for work in some:

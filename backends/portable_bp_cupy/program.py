@@ -20,7 +20,7 @@ from portable_bp_cupy.units import Group, Unit, adds_columns, outside, parts, un
 from portable_bp_cupy.workbench import Call, Workbench
 from portable_bp_numpy.chains import Joined, chains
 from portable_bp_numpy.planning import Places, Pool
-from portable_bp_numpy.recording import Node, NotRecordable, replaced
+from portable_bp_numpy.recording import Node, replaced
 
 Pair = tuple[Any, Any]
 """Something read or computed, and the array in which it is to be stored."""

@@ -20,7 +20,7 @@ __device__ inline void barrier(tickets* arrived, tickets& goal) {
     __syncthreads();
 }
 
-// Brings V numbers that lie side by side into shared memory; `fetched` waits for all but the latest `PENDING` batches.
+// Brings V numbers that lie side by side into shared memory, where they are behind `fetched`.
 template <int V, class T>
 __device__ inline void fetch(T* to, const T* from) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -32,16 +32,9 @@ __device__ inline void fetch(T* to, const T* from) {
 #endif
 }
 
-__device__ inline void end_of_batch() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.commit_group;" ::: "memory");
-#endif
-}
-
-template <int PENDING>
 __device__ inline void fetched() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+    asm volatile("cp.async.wait_all;" ::: "memory");
 #endif
 }
 
@@ -115,16 +108,14 @@ __device__ inline void product(char* memory, int m0, int m1, int n0, int n1, int
     T sums[4][4] = {};
     Left::fill(shared, m0, m1, k0, k1, a);
     Right::fill(shared + Left::SIZE, n0, n1, k0, k1, b);
-    end_of_batch();
     for (int k = k0, turn = 0; k < k1; k += DEPTH, turn ^= 1) {
-        if (k + DEPTH < k1) {
+        fetched();
+        __syncthreads();
+        if (k + DEPTH < k1) {  // while this part is worked on; the memory is free since the last one is done with
             T* const following = shared + (turn ^ 1) * BOTH;
             Left::fill(following, m0, m1, k + DEPTH, k1, a);
             Right::fill(following + Left::SIZE, n0, n1, k + DEPTH, k1, b);
         }
-        end_of_batch();
-        fetched<1>();
-        __syncthreads();
         const T* const left = shared + turn * BOTH;
         const T* const right = left + Left::SIZE;
 #pragma unroll 2
@@ -139,8 +130,8 @@ __device__ inline void product(char* memory, int m0, int m1, int n0, int n1, int
 #pragma unroll
                     for (int j = 0; j < 4; ++j) sums[i][j] = fma(x[i][d], y[j][d], sums[i][j]);
         }
-        __syncthreads();
     }
+    __syncthreads();
 #pragma unroll
     for (int i = 0; i < 4; ++i)
 #pragma unroll
@@ -155,19 +146,19 @@ __device__ inline void product(char* memory, int m0, int m1, int n0, int n1, int
     __syncthreads();
 }
 
-// Whether this block is the last of `blocks` to come here; all that the others have written before can then be read.
+// Whether this block is the last of `blocks` to come here; what the others have written before can then be read. It
+// comes behind a product, whose end is a barrier of the block.
 __device__ inline bool last_of(tickets* arrived, int blocks, char* memory) {
-    __threadfence();
-    __syncthreads();
     if (threadIdx.x == 0) {
+        __threadfence();
         const bool last = atomicAdd(arrived, (tickets)1) == (tickets)blocks - 1;
+        __threadfence();
         if (last) *arrived = 0;  // nobody comes before the next step
         *(int*)memory = last;
     }
     __syncthreads();
-    const bool last = *(int*)memory != 0;
+    const bool last = *(int*)memory == 1;
     __syncthreads();
-    __threadfence();
     return last;
 }
 
@@ -181,5 +172,4 @@ __device__ inline void together(const T* parts, int m0, int m1, int n0, int n1, 
         for (int split = 1; split < SPLITS; ++split) sum += __ldcg(parts + split * TM * TN + n);
         end(m0 + n / TN, n0 + n % TN, n, sum);
     }
-    __syncthreads();
 }

@@ -25,6 +25,7 @@ class Operand:
     """A factor as the kernel reads it: number (z, edge, depth) lies ``steps`` numbers apart along these."""
 
     place: Place | None
+    shape: tuple[int, int, int] = (1, 1, 1)
     steps: tuple[int, int, int] = (0, 0, 0)
 
     @property
@@ -32,7 +33,18 @@ class Operand:
         """Whether its lines lie along the depth."""
         return self.steps[2] == 1 or self.steps[1] != 1
 
-    def together(self, edges: int, depths: int, *, any_edge: bool) -> int:
+    def index(self, edge: str) -> str:
+        """The index of number (z, edge, k) in C."""
+        assert self.place is not None
+        start, row, names = self.place.start // self.place.itemsize, self.place.row, ("z", edge, "k")
+        for own, other in ((1, 2), (2, 1)):
+            inside = start + self.steps[other] * (self.shape[other] - 1) < row
+            if row > 1 and self.steps[own] == row and not self.steps[0] and inside:
+                return f"rows[{names[own]}] * {row} + {names[other]} * {self.steps[other]} + {start}"
+        found = (f"{name} * {step}" for name, step in zip(names, self.steps, strict=True) if step)
+        return self.place.index(" + ".join(found) or "0")
+
+    def together(self, *, any_edge: bool) -> int:
         """How many numbers can be fetched at once, up to 16 bytes."""
         if self.place is None or (self.steps[2] if self.along else self.steps[1]) != 1:
             return 1
@@ -40,7 +52,7 @@ class Operand:
             return 1
         start, size = self.place.start // self.place.itemsize, self.place.itemsize
         across = self.steps[1] if self.along else self.steps[2]
-        numbers = (self.steps[0], across, start, self.place.row, depths if self.along else edges)
+        numbers = (self.steps[0], across, start, self.place.row, self.shape[2 if self.along else 1])
         return next(v for v in (16 // size, 8 // size, 1) if all(n % v == 0 for n in numbers))
 
 
@@ -53,7 +65,9 @@ def operand(place: Place | None, shape: tuple[int, int, int], *, turned: bool) -
     place = place.looking(form)
     z, first, second = (stride // place.itemsize for stride in form.strides)
     z = z if shape[0] > 1 else 0
-    return Operand(place, (z, second, first) if turned else (z, first, second))
+    if turned:
+        return Operand(place, (shape[0], shape[2], shape[1]), (z, second, first))
+    return Operand(place, shape, (z, first, second))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from portable_bp_cupy.recorded import Recording
 from portable_bp_cupy.units import Group, Unit, parts, reduces, threads, units
 from portable_bp_numpy.recording import Node, NotRecordable
 
+
 @dataclass(frozen=True)
 class Store:
     """A copy of something read to a leaf, named by its path, or to the part of a node's memory at an index."""
@@ -184,7 +185,7 @@ def _require_float(node: Node, *given: Any) -> None:
 
 def _sum(node: Node) -> Iterator[Product]:
     """Sums of rows, of columns, or of the sums of columns, as products with ones."""
-    x = node.args[0] if node.args else None
+    x: Any = node.args[0] if node.args else None
     if node.function is not np.sum or len(node.args) != 1 or set(node.kwargs) - {"axis", "keepdims"} or not x.shape:
         raise NotRecordable(f"{getattr(node.function, '__name__', node.function)} has no place in a kernel")
     _require_float(node, x)

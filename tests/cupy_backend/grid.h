@@ -1,5 +1,7 @@
 // A cooperative launch on the host: every thread of every block is a fiber, which runs until it waits for others. Who
-// goes next is drawn, so that whatever the barriers leave open happens in one order or another.
+// goes next is drawn, so that whatever the barriers leave open happens in one order or another: anew each time for even
+// seeds; for odd ones each thread draws its rank, and the first of those that can go on goes on, so that some fall far
+// behind (Burckhardt et al., A randomized scheduler with probabilistic guarantees of finding bugs, 2010).
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@ struct Fiber {
     jmp_buf place;
     bool begun, done;
     int block, thread;
+    long long rank;
     char* stack;
 };
 static Fiber *fibers, *current;
@@ -25,12 +28,25 @@ static int *ready, *waiting, readies, threads;
 static char** memories;
 static jmp_buf scheduler;
 static unsigned long long luck, naps;
+static bool ranked;
+static long long last_rank;
+static int changing;  // a thread's rank is drawn anew at one in so many barriers
 static void (*kernel)(void*);
 static void* arguments;
 
 static unsigned draw(unsigned n) {
     luck = luck * 6364136223846793005ULL + 1442695040888963407ULL;
     return (unsigned)(luck >> 33) % n;
+}
+
+// Place in `ready` of who goes next.
+static int next() {
+    if (!ranked) return draw(readies);
+    int best = 0;
+    for (int i = 1; i < readies; ++i) {
+        if (fibers[ready[i]].rank > fibers[ready[best]].rank) best = i;
+    }
+    return best;
 }
 
 static __attribute__((noinline)) void leave() {
@@ -61,13 +77,14 @@ static __attribute__((noinline)) void enter(Fiber* fiber) {
 
 // Gives 0, or 1 where everybody waits for somebody.
 static int run(int blocks, int block, unsigned long long seed, void (*function)(void*), void* given) {
-    kernel = function, arguments = given, luck = seed, naps = 0, threads = block, readies = 0;
+    kernel = function, arguments = given, luck = seed, naps = 0, ranked = seed % 2, last_rank = 0, changing = 2 << seed / 2 % 4, threads = block, readies = 0;
     gridDim.x = blocks, blockDim.x = block;
     const int all = blocks * block;
     fibers = (Fiber*)calloc(all, sizeof(Fiber)), ready = (int*)calloc(all, sizeof(int));
     waiting = (int*)calloc(blocks, sizeof(int)), memories = (char**)calloc(blocks, sizeof(char*));
     for (int i = 0; i < all; ++i) {
         Fiber& own = fibers[i];
+        own.rank = draw(1 << 30);
         own.block = i / block, own.thread = i % block, own.stack = (char*)malloc(STACK);
         getcontext(&own.beginning);
         own.beginning.uc_stack.ss_sp = own.stack, own.beginning.uc_stack.ss_size = STACK;
@@ -75,17 +92,21 @@ static int run(int blocks, int block, unsigned long long seed, void (*function)(
         ready[readies++] = i;
     }
     while (readies && naps < 1000000) {
-        const int at = draw(readies), who = ready[at];
+        const int at = next(), who = ready[at];
         const unsigned long long before = naps;
         ready[at] = ready[--readies];
         enter(&fibers[who]);
         if (naps != before) {
             ready[readies++] = who;
+            fibers[who].rank = --last_rank;
         } else {
             naps = 0;
             if (!fibers[who].done && waiting[fibers[who].block] == block) {
                 waiting[fibers[who].block] = 0;
-                for (int thread = 0; thread < block; ++thread) ready[readies++] = fibers[who].block * block + thread;
+                for (int thread = 0; thread < block; ++thread) {
+                    Fiber& own = fibers[ready[readies++] = fibers[who].block * block + thread];
+                    if (own.rank < 0 || draw(changing) == 0) own.rank = draw(1 << 30);
+                }
             }
         }
     }

@@ -1,0 +1,278 @@
+"""The kernel for whole epochs against the plain loop, its threads as fibers: every layer, loss and optimizer, and races.
+
+Blocks have 32 threads here and there are 5 of them. ``spread`` are limits under which nothing is so small that one
+block would do it alone, so that all ways to share the work come up.
+"""
+
+import re
+
+import compiling
+import fake_cupy
+import numpy as np
+import pytest
+from fake_cupy import bare
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_captured import AWKWARD, LABELS, ORDER, STATE, X, network_step
+from test_kernels import BINARY_CHOICE, UNARY_CHOICE, random_step
+
+import portable_bp as bp
+from portable_bp.backend import Backend
+from portable_bp.backpropagation import Model, training_step
+from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
+from portable_bp_cupy import persistent, tiling
+from portable_bp_cupy.persistent import Persistent
+from portable_bp_cupy.phases import Limits
+from portable_bp_cupy.workbench import Workbench
+from portable_bp_numpy.recording import NotRecordable
+from portable_bp_numpy.replay import leaves_of
+
+RNG = np.random.default_rng(5)
+CLOSE = {"float32": 2e-5, "float64": 1e-11}
+ALWAYS = -1e9
+"""Cycles that it costs to add up the parts of a split product, so that all are split that can be."""
+SPREAD = {"alone": Limits(), "spread": Limits(0, 0), "tiles": Limits(0, 0, 0)}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(persistent, "THREADS", 32)
+    monkeypatch.setattr(persistent, "LIMITS", SPREAD["spread"])
+    monkeypatch.setattr(fake_cupy.RawModule, "seed", 0)
+
+
+@pytest.fixture(params=SPREAD)
+def limits(request, monkeypatch):
+    """As they are, and so that the work is shared whatever it costs."""
+    monkeypatch.setattr(persistent, "LIMITS", SPREAD[request.param])
+
+
+def require_same(gpu, step, state, data, *orders, exact=False, dtype="float64"):
+    """Require the plain loop's results of an epoch for each order, and of a second one behind it."""
+    data = tuple(map(gpu.asarray, data))
+    orders = [order if isinstance(order, int) else gpu.asarray(order) for order in orders]
+    plain, tolerance = Backend.compile(gpu, step), 0 if exact else CLOSE[dtype]
+    for order in orders:
+        own, now = Persistent(Workbench(gpu._cupy), step, state, data, order, gpu.xp), state
+        after = dict(leaves_of(state))
+        for _ in range(2):
+            (losses,) = own(after, data, order)
+            after = own.state
+            now, expected = plain(now, data, [order])
+            for path, array in {("losses",): expected, **dict(leaves_of(now))}.items():
+                found = losses if path == ("losses",) else after[path]
+                np.testing.assert_allclose(
+                    bare(found), bare(array), rtol=tolerance, atol=tolerance, strict=True, err_msg=str(path)
+                )
+    return own
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("rule", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_every_optimizer_and_schedule_runs_in_one_kernel(gpu, rule, dtype):
+    layers = [bp.Dense(6, 5), bp.Tanh(), bp.Dense(5, 4)]
+    step, state, _ = network_step(gpu, layers, bp.SoftmaxCrossEntropy(), rule, dtype)
+    require_same(gpu, step, state, (X.astype(dtype), LABELS), ORDER, dtype=dtype)
+
+
+@pytest.mark.parametrize("width", [6, 40])
+@pytest.mark.parametrize(("layer", "shape"), LAYERS.values(), ids=LAYERS)
+def test_every_layer_runs_in_one_kernel(gpu, layer, shape, width):
+    n_out = layer.n_out if isinstance(layer, bp.Dense) else width
+    layers = [bp.Dense(6, width), layer, bp.Dense(n_out, 4)]
+    if isinstance(layer, bp.Dense):
+        layers[0] = bp.Dense(6, layer.n_in)
+    if shape != (6,):
+        layers = [layer, bp.Dense(6, 4)]
+    step, state, _ = network_step(gpu, layers, bp.SoftmaxCrossEntropy(), bp.Adam())
+    require_same(gpu, step, state, (X.reshape(12, *shape), LABELS), ORDER)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_every_loss_runs_in_one_kernel_with_and_without_weights(gpu, loss, limits):
+    target = LABELS if loss.target_kind == "labels" else np.eye(4)[LABELS]
+    step, state, _ = network_step(gpu, [bp.Dense(6, 4)], loss, bp.Momentum())
+    require_same(gpu, step, state, (X, target), ORDER, 4)
+    require_same(gpu, step, state, (X, target, RNG.random(12)), ORDER)
+
+
+def test_a_deep_network_runs_in_one_kernel(gpu, limits):
+    layers = [bp.Dense(6, 33), bp.ReLU(), bp.Dense(33, 40), bp.GELU(), bp.Dense(40, 7), bp.Tanh(), bp.Dense(7, 4)]
+    step, state, _ = network_step(gpu, layers, bp.SoftmaxCrossEntropy(), bp.ClipByGlobalNorm(bp.Adam(), 0.1))
+    require_same(gpu, step, state, (X, LABELS), ORDER)
+
+
+def test_many_classes_run_in_one_kernel(gpu, limits):
+    step, state, _ = network_step(gpu, [bp.Dense(6, 50)], bp.SoftmaxCrossEntropy(), bp.SGD())
+    require_same(gpu, step, state, (X, LABELS * 11), ORDER)
+
+
+def test_reproducible_arithmetic_keeps_its_bits_in_one_kernel(gpu):
+    layers = [bp.Dense(6, 5), bp.Sigmoid(), bp.Dense(5, 4)]
+    net = bp.Network(layers, bp.SoftmaxCrossEntropy(), backend=gpu, arithmetic="reproducible", seed=2)
+    rule = bp.Adam(0.01)
+    step = training_step(net.backend.xp, net.model, net.backend.lower(rule))
+    data = tuple(map(net.backend.asarray, (X.astype("float32"), LABELS)))
+    try:
+        require_same(gpu, step, net.start(rule), data, ORDER, exact=True)
+    except NotRecordable as reason:
+        pytest.skip(f"stays on the graph: {reason}")
+
+
+def population(gpu, shapes, rate):
+    """Arrays of three networks, their state and the rule."""
+    params = [{name: gpu.asarray(RNG.normal(size=shape)) for name, shape in own.items()} for own in shapes]
+    rule = bp.Adam(rate)
+    state = {"params": params, "optimizer": rule.init(gpu.xp, params), "step": gpu.asarray(np.zeros((), np.int64))}
+    return rule, state
+
+
+def test_a_population_with_rates_of_its_own_runs_in_one_kernel(gpu, limits):
+    rates = gpu.asarray(np.asarray([0.1, 0.01, 0.001]).reshape(3, 1, 1))
+    rule, state = population(gpu, [{"weight": (3, 6, 4), "bias": (3, 1, 4)}], rates)
+    model = Model([bp.Dense(6, 4)], bp.SoftmaxCrossEntropy())
+    require_same(gpu, training_step(gpu.xp, model, rule), state, (X, LABELS), ORDER)
+
+
+def test_a_deep_population_runs_in_one_kernel(gpu, limits):
+    shapes = [{"weight": (3, 6, 5), "bias": (3, 1, 5)}, {}, {"weight": (3, 5, 4), "bias": (3, 1, 4)}]
+    rule, state = population(gpu, shapes, 0.01)
+    model = Model([bp.Dense(6, 5), bp.Tanh(), bp.Dense(5, 4)], bp.SoftmaxCrossEntropy())
+    require_same(gpu, training_step(gpu.xp, model, rule), state, (X, LABELS), ORDER, 3)
+
+
+@pytest.mark.parametrize("change", AWKWARD.values(), ids=AWKWARD)
+def test_awkward_changes_of_the_state_run_in_one_kernel(gpu, change):
+    def step(state, batch):
+        xp = gpu.xp
+        return change(xp, state, xp.sum(batch[0], axis=0)), xp.sum(state["a"]) + xp.sum(state["b"])
+
+    state = {**STATE, "more": [{"c": gpu.asarray(STATE["more"][0]["c"])}]}
+    state = {name: gpu.asarray(x) if isinstance(x, np.ndarray) else x for name, x in state.items()}
+    require_same(gpu, step, state, (RNG.normal(size=(12, 4)),), ORDER)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(UNARY_CHOICE | BINARY_CHOICE, min_size=1, max_size=14),
+    st.lists(st.integers(0, 99), min_size=5),
+    st.sampled_from(list(SPREAD)),
+)
+def test_random_programs_give_the_plain_loops_numbers_in_one_kernel(gpu, program, chosen, limits):
+    step, state = random_step(gpu, program, chosen)
+    data, order = (gpu.asarray(RNG.normal(size=(4, 3, 3))),), gpu.asarray(np.asarray([[0], [3], [1]]))
+    persistent.LIMITS = SPREAD[limits]
+    own = Persistent(Workbench(gpu._cupy), step, state, data, order, gpu.xp)
+    (losses,) = own(dict(leaves_of(state)), data, order)
+    expected, expected_losses = Backend.compile(gpu, step)(state, data, [order])
+    np.testing.assert_allclose(bare(losses), bare(expected_losses), rtol=1e-9, atol=1e-12)
+    for path, array in leaves_of(expected):
+        np.testing.assert_allclose(bare(own.state[path]), bare(array), rtol=1e-9, atol=1e-12, err_msg=str(path))
+
+
+SHAPES = [(1, 1, 1), (5, 7, 3), (64, 64, 64), (65, 3, 130), (4, 100, 257), (33, 17, 1000), (2, 90, 64)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("block", "split"), [(32, False), (32, True), (256, False)])
+def test_products_of_all_layouts_and_sizes_are_numpys(gpu, monkeypatch, dtype, block, split):
+    """Turned or not, on either side; edges of tiles, tiles split among blocks, and three products at once."""
+    monkeypatch.setattr(persistent, "THREADS", block)
+    monkeypatch.setattr(tiling, "GATHERED", ALWAYS if split else tiling.GATHERED)
+    host, results = {}, {}
+    for number, (m, n, k) in enumerate(SHAPES):
+        for turned_a in (False, True):
+            for turned_b in (False, True):
+                many = (3,) if number % 3 == 1 else ()
+                a, b = (*many, *((k, m) if turned_a else (m, k))), (*many, *((n, k) if turned_b else (k, n)))
+                name = f"{number}{turned_a:d}{turned_b:d}"
+                host[f"a{name}"], host[f"b{name}"] = RNG.normal(size=a).astype(dtype), RNG.normal(size=b).astype(dtype)
+                results[name] = (turned_a, turned_b, (*many, m, n))
+
+    def step(state, batch):
+        after = dict(state)
+        for name, (turned_a, turned_b, _) in results.items():
+            a, b = state[f"a{name}"], state[f"b{name}"]
+            a, b = (np.matrix_transpose(x) if turned else x for x, turned in ((a, turned_a), (b, turned_b)))
+            after[f"c{name}"] = np.matmul(a, b)
+        return after, np.sum(batch[0])
+
+    state = {name: gpu.asarray(x) for name, x in host.items()}
+    state |= {f"c{name}": gpu.asarray(np.zeros(shape, dtype)) for name, (*_, shape) in results.items()}
+    data = (gpu.asarray(np.ones((2, 2))),)
+    own = Persistent(Workbench(gpu._cupy), step, state, data, 2, gpu.xp)
+    assert ("together<" in own.source.text) == split
+    own(dict(leaves_of(state)), data, 2)
+    for name, (turned_a, turned_b, _) in results.items():
+        a, b = host[f"a{name}"].astype("float64"), host[f"b{name}"].astype("float64")
+        a, b = (x.swapaxes(-1, -2) if turned else x for x, turned in ((a, turned_a), (b, turned_b)))
+        error = abs(bare(own.state[f"c{name}",]) - a @ b).max()
+        assert error <= np.finfo(dtype).eps * 4 * (abs(a) @ abs(b)).max(), name
+
+
+def racing_step(gpu):
+    """A network, rows of which many blocks have, with tiles, split tiles, and works that one block does alone."""
+    layers = [bp.Dense(300, 40), bp.ReLU(), bp.Dense(40, 30), bp.Tanh(), bp.Dense(30, 4)]
+    step, state, _ = network_step(gpu, layers, bp.SoftmaxCrossEntropy(), bp.Adam(0.01))
+    data = tuple(map(gpu.asarray, (RNG.normal(size=(12, 300)), LABELS)))
+    return step, state, data, gpu.asarray(ORDER[:4])
+
+
+def end_of(own, state, data, order):
+    """All bits of the end of an epoch."""
+    (losses,) = own(dict(leaves_of(state)), data, order)
+    return [bare(losses).tobytes(), *(bare(array).tobytes() for array in own.state.values())]
+
+
+@pytest.fixture
+def shared_out(monkeypatch):
+    """Limits under which the network of `racing_step` is shared in all ways."""
+    monkeypatch.setattr(persistent, "LIMITS", Limits(64, 256, 4096))
+    monkeypatch.setattr(tiling, "GATHERED", ALWAYS)
+
+
+def test_the_order_in_which_threads_run_changes_no_bit(gpu, monkeypatch, shared_out):
+    step, state, data, order = racing_step(gpu)
+    own = Persistent(Workbench(gpu._cupy), step, state, data, order, gpu.xp)
+    assert own.source.blocks == 5
+    assert "together<" in own.source.text
+    assert "const int first" in own.source.text
+    ends = []
+    for seed in range(8):
+        monkeypatch.setattr(fake_cupy.RawModule, "seed", seed)
+        ends.append(end_of(own, state, data, order))
+    assert all(end == ends[0] for end in ends)
+
+
+BARRIER = re.compile(r"barrier\(arrived, goal\);|__syncthreads\(\);")
+
+
+def test_each_missing_barrier_is_found(gpu, monkeypatch, shared_out):
+    """Not one of them is superfluous: without it some order of the threads gives other bits, or never ends."""
+    step, state, data, order = racing_step(gpu)
+    right = Persistent(Workbench(gpu._cupy), step, state, data, order, gpu.xp)
+    expected = end_of(right, state, data, order)
+    places = [place.span() for place in BARRIER.finditer(right.source.text)]
+    assert len(places) > 12
+    original = fake_cupy.RawModule.__init__
+    missed = []
+    for start, end in places:
+
+        def without(self, code, *more, start=start, end=end, **named):
+            original(self, code[:start] + code[end:], *more, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fake_cupy.RawModule, "__init__", without)
+            own = Persistent(Workbench(gpu._cupy), step, state, data, order, gpu.xp)
+            if not any(_differs(patch, seed, own, (state, data, order), expected) for seed in range(40)):
+                text = right.source.text
+                missed.append(f"line {text[:start].count(chr(10))}: {text[max(start - 200, 0) : end + 60]}")
+    assert not missed, "\n\n".join(missed)
+
+
+def _differs(patch, seed, own, given, expected):
+    patch.setattr(fake_cupy.RawModule, "seed", seed)
+    try:
+        return end_of(own, *given) != expected
+    except AssertionError:  # they wait for each other
+        return True
