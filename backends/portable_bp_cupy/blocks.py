@@ -7,13 +7,15 @@ from itertools import accumulate
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from portable_bp_cupy.expressions import TYPES
 from portable_bp_cupy.kernels import STEP, Kernel
 from portable_bp_cupy.layout import Layout, Place
 from portable_bp_cupy.phases import Phase, Split, Strand, shares
 from portable_bp_cupy.tiling import Operand, Tiling, operand, shared_bytes, tiling
 from portable_bp_cupy.units import REDUCTIONS, threads
-from portable_bp_cupy.works import Extreme, Product, Work
+from portable_bp_cupy.works import Extreme, Product, Taken, Work
 
 Lines = list[str]
 
@@ -98,23 +100,28 @@ class Blocks:
         return self._loop(work, f"first * {per}", f"last * {per}")
 
     def _loop(self, work: Work, start: str, end: str) -> Lines:
-        body = self._extreme(work) if isinstance(work, Extreme) else Body(self._layout, work).lines
+        if isinstance(work, Extreme):
+            body = self._extreme(work)
+        else:
+            body = self._taken(work) if isinstance(work, Taken) else Body(self._layout, work).lines
         return [f"for (int i = {start} + threadIdx.x; i < {end}; i += THREADS) {{", *body, "}"]
 
     def _extreme(self, work: Extreme) -> Lines:
-        (x,) = (self._layout.of(read) for read in work.read)
-        ((_, out),) = self._layout.stored(work)
-        *steps, step = (stride // x.itemsize for stride in x.strides)
-        at = "0"
-        for axis, apart in enumerate(steps):
-            at += f" + i / {prod(x.shape[axis + 1 : -1])} % {x.shape[axis]} * {apart}"
-        number = f"{x.pointer()}[{x.index(f'{at} + j * {step}')}]"
+        x, ((_, out),) = self._layout.of(work.read[0]), self._layout.stored(work)
+        moved = x.looking(np.moveaxis(x.form, work.axis, -1))
+        number = f"{x.pointer()}[{moved.index(f'{_at(moved)} + j * {moved.strides[-1] // x.itemsize}')}]"
         kind, taken = TYPES[x.dtype], STEP[REDUCTIONS[work.node.function]].format("best", "one")
         return [
             f"{kind} best; {{ const int j = 0; best = {number}; }}",
-            f"for (int j = 1; j < {x.shape[-1]}; ++j) {{ const {kind} one = {number}; best = {taken}; }}",
+            f"for (int j = 1; j < {moved.shape[-1]}; ++j) {{ const {kind} one = {number}; best = {taken}; }}",
             f"{out.pointer('')}[i] = best;",
         ]
+
+    def _taken(self, work: Taken) -> Lines:
+        table, index = self._layout.of(work.table), self._layout.of(work.index)
+        ((_, out),) = self._layout.stored(work)
+        which = f"{index.pointer()}[{index.index(_at(index[..., None]))}]"
+        return [f"{out.pointer('')}[i] = {table.pointer()}[{table.index(f'{which} * {table.strides[0] // table.itemsize}')}];"]
 
     def _tiles(self, work: Product, share: int) -> tuple[int, Lines]:
         """A product with a piece for each tile, or for each part of one."""
@@ -200,6 +207,13 @@ class Blocks:
         found = tiling(shape, share, self._block, size, along, rows, splits=splits)
         self.shared = max(self.shared, shared_bytes(found, self._block, size, along))
         return found
+
+
+def _at(x: Place) -> str:
+    """Where the numbers along the last axis begin, for the number i of all places along the others."""
+    steps = [stride // x.itemsize for stride in x.strides]
+    terms = [f"i / {prod(x.shape[axis + 1 : -1])} % {n} * {steps[axis]}" for axis, n in enumerate(x.shape[:-1])]
+    return " + ".join(terms) or "0"
 
 
 def _in_turn(levels: Iterable[tuple[Sequence[Work], Iterable[str]]]) -> Lines:

@@ -19,6 +19,11 @@ CLEARLY = 0.9
 Way = Captured | Persistent
 
 
+def enough(order: Order) -> bool:
+    """Whether an order has enough steps to look for a faster way."""
+    return (order if isinstance(order, int) else int(order.shape[0])) >= LEAST
+
+
 def chosen(
     cupy: Any, graph: Captured, make: Callable[[], Persistent], state: Mapping[Any, Any], data: Batch, order: Order
 ) -> Way:

@@ -10,7 +10,7 @@ from typing import Any
 from portable_bp.backend import Batch, Epoch, Order, State, Step
 from portable_bp.errors import BackendError
 from portable_bp_cupy.captured import Captured, forms
-from portable_bp_cupy.choice import LEAST, Way, chosen
+from portable_bp_cupy.choice import Way, chosen, enough
 from portable_bp_cupy.guard import Differs, check
 from portable_bp_cupy.namespace import Namespace
 from portable_bp_cupy.persistent import Persistent
@@ -72,7 +72,7 @@ class CompiledEpoch:
             captured = Captured(self._bench, self._step, state, data, order, self._xp)
             check(captured, self._plain, state, data, order, exact=self._exact)
             self._captured[key] = captured
-        if key not in self._settled and (order if isinstance(order, int) else order.shape[0]) >= LEAST:
+        if key not in self._settled and enough(order):
             self._settled.add(key)
             self._captured[key] = self._faster(self._captured[key], state, data, order)
         return self._captured[key]

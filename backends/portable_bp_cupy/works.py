@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp_cupy.expressions import operands
+from portable_bp_cupy.expressions import TYPES, operands
 from portable_bp_cupy.outline import blank
 from portable_bp_cupy.recorded import Recording
 from portable_bp_cupy.units import Group, Unit, parts, reduces, threads, units
@@ -92,9 +92,10 @@ class Product(Work):
 
 @dataclass(eq=False)
 class Extreme(Work):
-    """The largest or smallest number of each row, too long to be held by a thread; ``group`` has the rows."""
+    """The largest or smallest numbers along an axis; ``group`` has the shape without it."""
 
     node: Node = field(kw_only=True)
+    axis: int = field(kw_only=True)
 
     @property
     def nodes(self) -> list[Node]:
@@ -107,6 +108,23 @@ class Extreme(Work):
     @property
     def amount(self) -> int:
         return int(self.node.inputs[0].size)
+
+
+@dataclass(eq=False)
+class Taken(Work):
+    """Numbers of a table, by an array of indices."""
+
+    node: Node = field(kw_only=True)
+    table: Any = field(kw_only=True)
+    index: Node = field(kw_only=True)
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [self.node]
+
+    @property
+    def read(self) -> list[Node]:
+        return self.node.inputs
 
 
 def works(recording: Recording) -> list[Work]:
@@ -143,8 +161,10 @@ def _of(unit: Unit) -> Iterator[Work]:
         yield from (Work(Group([], whole[key].shape), [Store(x, node, key)]) for x, key in parts(node))
     elif node.function is np.matmul:
         yield _product(node)
-    elif reduces(node) and node.function is not np.sum:
-        yield Extreme(Group([], node.shape[:-1]), node=node)
+    elif node.function in (np.max, np.min):
+        yield _extreme(node)
+    elif node.function is np.take:
+        yield _taken(node)
     else:
         yield from _sum(node)
 
@@ -181,6 +201,23 @@ def _product(node: Node) -> Product:
 def _require_float(node: Node, *given: Any) -> None:
     if node.dtype not in (np.float32, np.float64) or any(x.dtype != node.dtype for x in given):
         raise NotRecordable(f"a product in {node.dtype} has no place in a kernel")
+
+
+def _extreme(node: Node) -> Extreme:
+    axis = node.kwargs.get("axis")
+    if len(node.args) != 1 or set(node.kwargs) - {"axis", "keepdims"} or type(axis) is not int:
+        raise NotRecordable(f"{node.function.__name__} over {axis} has no place in a kernel")
+    shape = node.inputs[0].shape
+    axis %= len(shape)
+    return Extreme(Group([], (*shape[:axis], *shape[axis + 1 :])), node=node, axis=axis)
+
+
+def _taken(node: Node) -> Taken:
+    if len(node.args) == 2 and node.kwargs == {"axis": 0} and isinstance(node.args[1], Node):
+        table, index = node.args
+        if len(table.shape) == 1 and index.dtype == np.int64 and {table.dtype} <= set(TYPES):
+            return Taken(Group([], node.shape), node=node, table=table, index=index)
+    raise NotRecordable("what is taken from more than a table of numbers has no place in a kernel")
 
 
 def _sum(node: Node) -> Iterator[Product]:
