@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from portable_bp_cupy.expressions import TYPES
+from portable_bp_cupy.factors import Operand, operand
 from portable_bp_cupy.kernels import STEP, Kernel
 from portable_bp_cupy.layout import Layout, Place
 from portable_bp_cupy.phases import Phase, Split, Strand, shares
-from portable_bp_cupy.tiling import Operand, Tiling, operand, shared_bytes, tiling
+from portable_bp_cupy.tiling import Machine, Shape, Tiling, tiling
 from portable_bp_cupy.units import REDUCTIONS, threads
 from portable_bp_cupy.works import Extreme, Product, Taken, Work
 
@@ -40,10 +42,10 @@ class Body(Kernel):
 
 
 class Blocks:
-    """The pieces of phases for a number of blocks, in C."""
+    """The pieces of phases for the blocks of a machine, in C."""
 
-    def __init__(self, layout: Layout, blocks: int, block: int) -> None:
-        self._layout, self._blocks, self._block = layout, blocks, block
+    def __init__(self, layout: Layout, machine: Machine) -> None:
+        self._layout, self._machine = layout, machine
         self.shared = 16
         """Bytes of shared memory that a block needs."""
         self.most = 1
@@ -51,7 +53,7 @@ class Blocks:
 
     def phase(self, phase: Phase) -> Lines:
         """What the blocks do between two barriers, each one piece after the other."""
-        pieces = [self._strand(strand, share) for strand, share in shares(phase, self._blocks)]
+        pieces = [self._strand(strand, share) for strand, share in shares(phase, self._machine.blocks)]
         ends = list(accumulate(count for count, _ in pieces))
         self.most = max(self.most, ends[-1])
         branches = Lines()
@@ -82,8 +84,8 @@ class Blocks:
     def _alone(self, level: Sequence[Work]) -> Iterator[str]:
         for work in level:
             if isinstance(work, Product):
-                tile = self._tiling(work, 1, splits=False)
-                count = tile.items(work.shape)
+                tile = self._tiling(self._shape(work), 1, splits=False)
+                count = tile.items(self._shape(work))
                 yield from (f"for (int tile = 0; tile < {count}; ++tile) {{", *self._tile(work, tile), "}")
             else:
                 yield from self._loop(work, "0", str(threads(work.group)))
@@ -91,7 +93,7 @@ class Blocks:
     def _numbers(self, work: Work, share: int) -> tuple[int, Lines]:
         """Work number by number, each piece some that lie side by side."""
         count = threads(work.group)
-        per = -(-count // min(share, -(-count // self._block)))
+        per = -(-count // min(share, -(-count // self._machine.threads)))
         return -(-count // per), self._loop(work, f"own * {per}", _least(f"own * {per} + {per}", count))
 
     def _some(self, work: Work, rows: int) -> Lines:
@@ -121,13 +123,14 @@ class Blocks:
         table, index = self._layout.of(work.table), self._layout.of(work.index)
         ((_, out),) = self._layout.stored(work)
         which = f"{index.pointer()}[{index.index(_at(index[..., None]))}]"
-        return [f"{out.pointer('')}[i] = {table.pointer()}[{table.index(f'{which} * {table.strides[0] // table.itemsize}')}];"]
+        at = table.index(f"{which} * {table.strides[0] // table.itemsize}")
+        return [f"{out.pointer('')}[i] = {table.pointer()}[{at}];"]
 
     def _tiles(self, work: Product, share: int) -> tuple[int, Lines]:
         """A product with a piece for each tile, or for each part of one."""
-        tile = self._tiling(work, share)
+        tile = self._tiling(self._shape(work), share)
         lines = [f"const int tile = own / {tile.splits}, split = own % {tile.splits}; (void)split;"]
-        return tile.items(work.shape), lines + self._tile(work, tile)
+        return tile.items(self._shape(work)), lines + self._tile(work, tile)
 
     def _tile(self, work: Product, tile: Tiling) -> Lines:
         """The tile number ``tile``, summed over all its depths or those of the part number ``split``."""
@@ -139,7 +142,7 @@ class Blocks:
         if tile.splits == 1:
             return [*lines, *self._product(work, tile, str(m), "0", str(k), end)]
         kind, size = TYPES[work.node.dtype], work.node.dtype.itemsize
-        count, span = tile.items(work.shape), tile.span(k)
+        count, span = tile.items(self._shape(work)), tile.span(k)
         parts = self._layout.scratch.take(count * tile.m * tile.n * size)
         arrived = self._layout.scratch.take(count // tile.splits * 8)
         sizes = f"{kind}, {tile.m}, {tile.n}"
@@ -162,7 +165,7 @@ class Blocks:
     def _own_rows(self, work: Product, rows: int) -> Lines:
         """A product's rows first .. last, which may be those of several of the matrices."""
         _, m, n, k = work.shape
-        tile = self._tiling(work, 1, rows=min(rows, m), splits=False)
+        tile = self._tiling(replace(self._shape(work), many=1, m=min(rows, m)), 1, splits=False)
         return [
             f"for (int row = first; row < last;) {{ const int z = row / {m}, m0 = row % {m}; (void)z;",
             f"const int m1 = {_least('m0 + last - row', m)};",
@@ -183,11 +186,11 @@ class Blocks:
         a, b = self._factors(work)
         by_rows = m1 == "m1"
         n = work.shape[2]
-        sizes: list[Any] = [tile.m, tile.n, tile.depth]
+        sizes: list[Any] = [tile.m, tile.n, tile.depth, tile.stages]
         for one in (a, b):
             sizes += [str(one.along).lower(), one.together(any_edge=by_rows and one is a)]
         numbers = ", ".join(map(str, [kind, *sizes]))
-        (va, vb) = (sizes[4], sizes[6])
+        va, vb = sizes[5], sizes[7]
         return [
             f"product<{numbers}>(shared, m0, {m1}, n0, {n}, {k0}, {k1},",
             f"{_fetching(a, kind, 'm', va)},",
@@ -200,12 +203,13 @@ class Blocks:
         a, b = (None if x is None else self._layout.of(x) for x in (work.a, work.b))
         return operand(a, (many, m, k), turned=False), operand(b, (many, k, n), turned=True)
 
-    def _tiling(self, work: Product, share: int, *, rows: int = 0, splits: bool = True) -> Tiling:
+    def _shape(self, work: Product) -> Shape:
         a, b = self._factors(work)
-        along, size = (a.along, b.along), work.node.dtype.itemsize
-        shape = work.shape if splits or rows else (1, *work.shape[1:])
-        found = tiling(shape, share, self._block, size, along, rows, splits=splits)
-        self.shared = max(self.shared, shared_bytes(found, self._block, size, along))
+        return Shape(*work.shape, work.node.dtype.itemsize, (a.along, b.along))
+
+    def _tiling(self, shape: Shape, share: int, *, splits: bool = True) -> Tiling:
+        found = tiling(shape, self._machine, share, splits=splits)
+        self.shared = max(self.shared, found.bytes(shape, self._machine.threads))
         return found
 
 

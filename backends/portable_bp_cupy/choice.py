@@ -9,8 +9,8 @@ from portable_bp.backend import Batch, Order
 from portable_bp_cupy.captured import Captured
 from portable_bp_cupy.persistent import Persistent
 
-LEAST = 64
-"""An order of so many steps is worth a second of compilation, which CuPy then keeps on disk."""
+LEAST = 256
+"""An order of so many steps is worth the seconds of compilation, which CuPy then keeps on disk."""
 TRIED = 48
 """Steps that are timed: some milliseconds, most of which is not the copying of the state."""
 CLEARLY = 0.9

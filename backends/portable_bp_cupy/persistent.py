@@ -17,6 +17,7 @@ from portable_bp_cupy.layout import Layout
 from portable_bp_cupy.namespace import Namespace
 from portable_bp_cupy.phases import Limits, phases
 from portable_bp_cupy.recorded import Recording, record
+from portable_bp_cupy.tiling import Machine
 from portable_bp_cupy.workbench import OPTIONS, Workbench
 from portable_bp_cupy.works import Work, works
 from portable_bp_numpy.recording import NotRecordable
@@ -33,26 +34,27 @@ are ints; multiplications, beyond which cuBLAS is faster; bytes."""
 
 @dataclass(frozen=True)
 class Source:
-    """The kernel's CUDA C, and how many blocks have something to do."""
+    """The kernel's CUDA C, how many blocks have something to do, and the bytes of shared memory that each needs."""
 
     text: str
     blocks: int
+    shared: int
 
 
-def source(recording: Recording, layout: Layout, some: list[Work], blocks: int) -> Source:
+def source(recording: Recording, layout: Layout, some: list[Work], machine: Machine) -> Source:
     """The kernel for a recording whose works lie as the layout says."""
-    pieces = Blocks(layout, blocks, THREADS)
+    pieces = Blocks(layout, machine)
     body = list[str]()
     for phase in phases(some, LIMITS):
         body += [*pieces.phase(phase), "barrier(arrived, goal);"]
     loss, batch = recording.loss, len(recording.rows[0].value)
     data = "".join(f"const char* x{i}, " for i in range(len(recording.rows)))
     lines = [
-        f"constexpr int THREADS = {THREADS};",
+        f"constexpr int THREADS = {machine.threads};",
         tiles_source(),
-        f'extern "C" __global__ __launch_bounds__({THREADS}, 1) void epochs(char* state, char* scratch, {data}'
+        f'extern "C" __global__ __launch_bounds__({machine.threads}, 1) void epochs(char* state, char* scratch, {data}'
         "const whole* order, char* losses, tickets* arrived, whole first, whole steps) {",
-        f"__shared__ Four<double> memory[{-(-pieces.shared // 32)}];",
+        "extern __shared__ Four<double> memory[];",
         "char* const shared = (char*)memory; (void)shared;",
         "tickets goal = 0;",
         "for (whole step = 0; step < steps; ++step) {",
@@ -64,7 +66,7 @@ def source(recording: Recording, layout: Layout, some: list[Work], blocks: int) 
         "}",
         "}",
     ]
-    return Source("\n".join(lines), min(pieces.most, blocks))
+    return Source("\n".join(lines), min(pieces.most, machine.blocks), pieces.shared)
 
 
 class Persistent:
@@ -77,15 +79,10 @@ class Persistent:
         recording = record(step, state, forms(data, order), xp)
         some = works(recording)
         self._layout = layout = Layout(recording, some, gathered=self._gathered)
-        processors = bench.processors()
-        if not processors:
-            raise NotRecordable("the GPU launches no kernels whose blocks can wait for each other")
-        self.source = source(recording, layout, some, processors)
-        _require_fit(recording, some, layout)
+        _require_fit(recording, some)
+        self.source = source(recording, layout, some, bench.machine(THREADS))
         self._loss = recording.loss
-        self._launched = bench.cooperative(self.source.text, "epochs")
-        if bench.resident(self._launched, THREADS) * processors < self.source.blocks:
-            raise NotRecordable("the blocks of the kernel do not all fit on the GPU at once")
+        self._launched = bench.cooperative(self.source.text, "epochs", self.source.blocks, THREADS, self.source.shared)
         with bench.making():
             bytes_ = np.dtype(np.uint8)
             self._states = bench.empty((2, layout.state.size), bytes_)
@@ -126,7 +123,7 @@ class Persistent:
     def _launch(self, rows: Any, losses: Any, first: int, steps: int) -> None:
         self._arrived.fill(0)
         memory = self._states, self._scratch, *self._data, rows, losses, self._arrived
-        self._launched((self.source.blocks,), (THREADS,), (*memory, np.int64(first), np.int64(steps)))
+        self._launched(*memory, np.int64(first), np.int64(steps))
 
     def _rows(self, order: Any) -> Any:
         self._order = self._bench.empty(order.shape, INT64)
@@ -139,13 +136,13 @@ def _aligned(array: Any) -> Any:
     return array if array.data.ptr % 16 == 0 else array.copy()
 
 
-def _require_fit(recording: Recording, some: list[Work], layout: Layout) -> None:
+def _require_fit(recording: Recording, some: list[Work]) -> None:
     arrays = [*recording.nodes, *recording.leaves.values(), *recording.rows]
     sizes = {
         "works": (len(some), MOST_WORKS),
         "numbers in an array": (max(x.size for x in arrays), MOST_NUMBERS),
         "multiplications": (sum(work.amount for work in some), MOST_PRODUCTS),
-        "bytes": (2 * layout.state.size + layout.scratch.size, MOST_MEMORY),
+        "bytes": (sum(x.value.nbytes for x in arrays), MOST_MEMORY),
     }
     for what, (size, most) in sizes.items():
         if size > most:

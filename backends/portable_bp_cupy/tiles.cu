@@ -20,7 +20,8 @@ __device__ inline void barrier(tickets* arrived, tickets& goal) {
     __syncthreads();
 }
 
-// Brings V numbers that lie side by side into shared memory, where they are behind `fetched`.
+// Brings V numbers that lie side by side into shared memory. What was asked for up to an `end_of_part` is there behind
+// `fetched`, but for the latest PENDING parts.
 template <int V, class T>
 __device__ inline void fetch(T* to, const T* from) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
@@ -32,9 +33,16 @@ __device__ inline void fetch(T* to, const T* from) {
 #endif
 }
 
+__device__ inline void end_of_part() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+template <int PENDING>
 __device__ inline void fetched() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-    asm volatile("cp.async.wait_all;" ::: "memory");
+    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 #endif
 }
 
@@ -96,27 +104,31 @@ struct Part {
 // One tile of a product: rows m0 .. m0+TM (below m1) and columns n0 .. n0+TN (below n1), summed over k0 .. k1, by the
 // whole block. Each thread has four by four sums; where that leaves threads over, each set of them takes every SETS-th
 // four of the depths, and the sets' sums are added in their order, so the result is always the same.
+// The depths come in parts of DEPTH, of which STAGES have room; with STAGES 1 there is but one part.
 // a(to, m, k) and b(to, n, k) fetch numbers of the operands; end(m, n, where in the tile, sum) takes the results.
-template <class T, int TM, int TN, int DEPTH, bool ALONG_A, int VA, bool ALONG_B, int VB, class A, class B, class End>
+template <class T, int TM, int TN, int DEPTH, int STAGES, bool ALONG_A, int VA, bool ALONG_B, int VB, class A, class B, class End>
 __device__ inline void product(char* memory, int m0, int m1, int n0, int n1, int k0, int k1, A a, B b, End end) {
     using Left = Part<T, TM, DEPTH, ALONG_A, VA>;
     using Right = Part<T, TN, DEPTH, ALONG_B, VB>;
     constexpr int ACROSS = TN / 4, DOWN = TM / 4, SETS = THREADS / (ACROSS * DOWN), BOTH = Left::SIZE + Right::SIZE;
+    constexpr int AHEAD = STAGES > 1 ? STAGES - 1 : 1;
     static_assert(SETS * ACROSS * DOWN == THREADS, "a tile takes a power of two of threads");
     T* const shared = (T*)memory;
     const int across = threadIdx.x % ACROSS, down = threadIdx.x / ACROSS % DOWN, set = threadIdx.x / (ACROSS * DOWN);
     T sums[4][4] = {};
-    Left::fill(shared, m0, m1, k0, k1, a);
-    Right::fill(shared + Left::SIZE, n0, n1, k0, k1, b);
-    for (int k = k0, turn = 0; k < k1; k += DEPTH, turn ^= 1) {
-        fetched();
+    const auto ask = [&](int part) {
+        const int k = k0 + part * DEPTH;
+        T* const to = shared + part % STAGES * BOTH;
+        if (k < k1) Left::fill(to, m0, m1, k, k1, a);
+        if (k < k1) Right::fill(to + Left::SIZE, n0, n1, k, k1, b);
+        end_of_part();
+    };
+    for (int part = 0; part < AHEAD; ++part) ask(part);
+    for (int part = 0; k0 + part * DEPTH < k1; ++part) {
+        fetched<AHEAD - 1>();
         __syncthreads();
-        if (k + DEPTH < k1) {  // while this part is worked on; the memory is free since the last one is done with
-            T* const following = shared + (turn ^ 1) * BOTH;
-            Left::fill(following, m0, m1, k + DEPTH, k1, a);
-            Right::fill(following + Left::SIZE, n0, n1, k + DEPTH, k1, b);
-        }
-        const T* const left = shared + turn * BOTH;
+        if (STAGES > 1) ask(part + AHEAD);  // where the last part was, which everybody is done with
+        const T* const left = shared + part % STAGES * BOTH;
         const T* const right = left + Left::SIZE;
 #pragma unroll 2
         for (int quad = set; quad < DEPTH / 4; quad += SETS) {

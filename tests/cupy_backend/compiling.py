@@ -13,7 +13,7 @@ import numpy as np
 SHIM, GRID = (Path(__file__).with_name(name) for name in ("shim.h", "grid.h"))
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 COOPERATIVE = re.compile(r'extern "C" __global__ __launch_bounds__\(\d+, 1\) void (\w+)\(([^)]*)\)')
-SHARED = re.compile(r"__shared__ (\S+) (\w+)\[(\d+)\];")
+SHARED = re.compile(r"extern __shared__ (\S+) (\w+)\[\];")
 FOLDER = tempfile.TemporaryDirectory(prefix="portable_bp_kernels")
 GPP = shutil.which("g++")
 
@@ -23,9 +23,9 @@ def runners(source):
     made = []
     for name, parameters in COOPERATIVE.findall(source):
         made.append(
-            f'extern "C" int run_{name}(int blocks, int block, unsigned long long seed, {parameters}) {{'
+            f'extern "C" int run_{name}(int blocks, int block, size_t shared, unsigned long long seed, {parameters}) {{'
             f"auto call = [&] {{ {name}({names_of(parameters)}); }};"
-            "return grid::run(blocks, block, seed, [](void* own) { (*(decltype(call)*)own)(); }, &call); }"
+            "return grid::run(blocks, block, shared, seed, [](void* own) { (*(decltype(call)*)own)(); }, &call); }"
         )
     for name, parameters in KERNEL.findall(source):
         names = names_of(parameters)
@@ -46,7 +46,7 @@ def built(source):
     preprocessed = subprocess.run(
         [GPP, "-E", "-P", "-x", "c++", "-"], input=source, text=True, capture_output=True, check=True
     ).stdout
-    preprocessed = SHARED.sub(r"\1* const \2 = (\1*)grid::shared(sizeof(\1) * \3);", preprocessed)
+    preprocessed = SHARED.sub(r"\1* const \2 = (\1*)grid::shared();", preprocessed)
     shims = "".join(f'#include "{path}"\n' for path in (SHIM, GRID))
     whole = f"{shims}{preprocessed}\n{runners(preprocessed)}\n"
     seen = whole + GRID.read_text() + SHIM.read_text()
@@ -70,8 +70,9 @@ def run(library, name, blocks, block, arguments):
     getattr(library, f"run_{name}")(ctypes.c_int(blocks), ctypes.c_int(block), *map(argument, arguments))
 
 
-def run_together(library, name, blocks, block, seed, arguments):
+def run_together(library, name, blocks, block, shared, seed, arguments):
     """A cooperative launch; fails where its blocks wait for ever."""
     function = getattr(library, f"run_{name}")
-    stuck = function(ctypes.c_int(blocks), ctypes.c_int(block), ctypes.c_ulonglong(seed), *map(argument, arguments))
+    sizes = ctypes.c_int(blocks), ctypes.c_int(block), ctypes.c_size_t(shared), ctypes.c_ulonglong(seed)
+    stuck = function(*sizes, *map(argument, arguments))
     assert not stuck, "the threads wait for each other"

@@ -175,7 +175,9 @@ class Graph:
 
 
 class Device:
-    attributes: ClassVar[dict[str, int]] = {"MultiProcessorCount": 5, "CooperativeLaunch": 1}
+    attributes: ClassVar[dict[str, int]] = {
+        "MultiProcessorCount": 5, "CooperativeLaunch": 1, "MaxSharedMemoryPerBlockOptin": 101376
+    }  # fmt: skip
 
     def __init__(self, number=0):
         self.id = number
@@ -238,14 +240,16 @@ class CooperativeFunction:
     """A kernel whose blocks can wait for each other."""
 
     kernel = SimpleNamespace(ptr=1)
+    max_dynamic_shared_size_bytes = 48 * 1024
 
     def __init__(self, library, name):
         self._library, self._name = library, name
 
-    def __call__(self, grid, block, arguments):
+    def __call__(self, grid, block, arguments, shared_mem=0):
+        assert shared_mem <= min(self.max_dynamic_shared_size_bytes, Device.attributes["MaxSharedMemoryPerBlockOptin"])
         forbidden("a cooperative launch")
         assert all(isinstance(x, (FakeArray, np.int64)) for x in arguments)
-        compiling.run_together(self._library, self._name, grid[0], block[0], RawModule.seed, arguments)
+        compiling.run_together(self._library, self._name, grid[0], block[0], shared_mem, RawModule.seed, arguments)
 
 
 def cupy_module():

@@ -59,7 +59,9 @@ static void begin() {
     leave();
 }
 
-static char* shared(size_t size) {
+static size_t bytes;
+static char* shared() {
+    const size_t size = bytes;
     char*& memory = memories[current->block];
     if (!memory) memory = (char*)memset(aligned_alloc(64, (size + 63) / 64 * 64), 0xab, size);
     return memory;
@@ -76,8 +78,8 @@ static __attribute__((noinline)) void enter(Fiber* fiber) {
 }
 
 // Gives 0, or 1 where everybody waits for somebody.
-static int run(int blocks, int block, unsigned long long seed, void (*function)(void*), void* given) {
-    kernel = function, arguments = given, luck = seed, naps = 0, ranked = seed % 2, last_rank = 0, changing = 2 << seed / 2 % 4, threads = block, readies = 0;
+static int run(int blocks, int block, size_t size, unsigned long long seed, void (*function)(void*), void* given) {
+    bytes = size, kernel = function, arguments = given, luck = seed, naps = 0, ranked = seed % 2, last_rank = 0, changing = 2 << seed / 2 % 4, threads = block, readies = 0;
     gridDim.x = blocks, blockDim.x = block;
     const int all = blocks * block;
     fibers = (Fiber*)calloc(all, sizeof(Fiber)), ready = (int*)calloc(all, sizeof(int));

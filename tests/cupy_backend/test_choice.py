@@ -13,7 +13,6 @@ from portable_bp.backend import Backend
 from portable_bp_cupy import choice, persistent
 from portable_bp_numpy.replay import leaves_of
 
-
 MILLISECONDS = choice._milliseconds
 
 
@@ -131,7 +130,7 @@ def test_reproducible_arithmetic_has_its_bits_in_a_kernel_or_stays_with_the_grap
     original = fake_cupy.RawModule.__init__
 
     def a_last_bit(self, code, *more, **named):
-        original(self, code.replace("end(m0 + n / TN, n0 + n % TN, n, sum)", "end(m0 + n / TN, n0 + n % TN, n, sum * (T)(1 + 1e-7))"), *more, **named)  # fmt: skip
+        original(self, code.replace("n % TN, n, sum)", "n % TN, n, sum * (T)(1 + 1e-7))"), *more, **named)
 
     monkeypatch.setattr(fake_cupy.RawModule, "__init__", a_last_bit)
     net = bp.Network(layers, bp.SoftmaxCrossEntropy(), backend=gpu, arithmetic="reproducible")

@@ -1,12 +1,14 @@
-"""The kernel for whole epochs against the plain loop, its threads as fibers: every layer, loss and optimizer, and races.
+"""The kernel for whole epochs against the plain loop, its threads as fibers: all layers, losses, optimizers; races.
 
 Blocks have 32 threads here and there are 5 of them. ``spread`` are limits under which nothing is so small that one
 block would do it alone, so that all ways to share the work come up.
 """
 
+import os
 import re
+import subprocess
+from itertools import pairwise
 
-import compiling
 import fake_cupy
 import numpy as np
 import pytest
@@ -14,17 +16,20 @@ from fake_cupy import bare
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_captured import AWKWARD, LABELS, ORDER, STATE, X, network_step
-from test_kernels import BINARY_CHOICE, UNARY_CHOICE, random_step
+from test_kernels import BINARY_CHOICE, NVCC, UNARY_CHOICE, random_step
 
 import portable_bp as bp
 from portable_bp.backend import Backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
 from portable_bp_cupy import persistent, tiling
+from portable_bp_cupy.layout import Layout
 from portable_bp_cupy.persistent import Persistent
-from portable_bp_cupy.phases import Limits
-from portable_bp_cupy.workbench import Workbench
-from portable_bp_numpy.recording import NotRecordable
+from portable_bp_cupy.phases import Limits, phases
+from portable_bp_cupy.recorded import record
+from portable_bp_cupy.tiling import Machine
+from portable_bp_cupy.workbench import OPTIONS, Workbench
+from portable_bp_cupy.works import works
 from portable_bp_numpy.replay import leaves_of
 
 RNG = np.random.default_rng(5)
@@ -113,10 +118,7 @@ def test_reproducible_arithmetic_keeps_its_bits_in_one_kernel(gpu):
     rule = bp.Adam(0.01)
     step = training_step(net.backend.xp, net.model, net.backend.lower(rule))
     data = tuple(map(net.backend.asarray, (X.astype("float32"), LABELS)))
-    try:
-        require_same(gpu, step, net.start(rule), data, ORDER, exact=True)
-    except NotRecordable as reason:
-        pytest.skip(f"stays on the graph: {reason}")
+    require_same(gpu, step, net.start(rule), data, ORDER, exact=True)
 
 
 def population(gpu, shapes, rate):
@@ -276,3 +278,54 @@ def _differs(patch, seed, own, given, expected):
         return end_of(own, *given) != expected
     except AssertionError:  # they wait for each other
         return True
+
+
+def launched(gpu, layers, dtype="float32", arithmetic="native", batch=128, rule=None):
+    """The source of the kernel of a network on the blocks of a large GPU; its phases, as (split, works) of strands."""
+    net = bp.Network(layers, bp.SoftmaxCrossEntropy(), backend=gpu, dtype=dtype, arithmetic=arithmetic)
+    rule = rule or bp.Adam()
+    step = training_step(net.backend.xp, net.model, net.backend.lower(rule))
+    batch = [((batch, layers[0].n_in), np.dtype(dtype)), ((batch,), np.dtype(np.int64))]
+    recording = record(step, net.start(rule), batch, gpu.xp)
+    some = works(recording)
+    layout = Layout(recording, some, gathered=True)
+    source = persistent.source(recording, layout, some, Machine(132, 256, 96 * 1024))
+    return source, [[(strand.split.name, len(strand.works)) for strand in phase] for phase in phases(some)]
+
+
+def dense(*sizes, between=None):
+    """Dense layers of these sizes with ReLUs between them."""
+    layers = [bp.Dense(n_in, n_out) for n_in, n_out in pairwise(sizes)]
+    return [part for layer in layers for part in (layer, between or bp.ReLU())][:-1]
+
+
+def test_a_step_takes_few_phases(gpu, monkeypatch):
+    """ANCHORS: a barrier takes about as long as a small product."""
+    monkeypatch.setattr(persistent, "LIMITS", SPREAD["alone"])
+    assert [len(launched(gpu, dense(*sizes))[1]) for sizes in ((784, 128, 10), (784, 32, 10))] == [3, 2]
+    assert len(launched(gpu, dense(784, 512, 512, 10))[1]) == 5
+    source, found = launched(gpu, dense(8, 3, 8), batch=8)
+    assert (source.blocks, len(found)) == (1, 1)  # a block needs no barrier of the grid
+    source, (forward, rows, backward) = launched(gpu, dense(784, 128, 10))
+    assert 120 < source.blocks <= 132
+    assert [split for split, _ in forward].count("APART") == 1  # the product, beside counters and rates
+    assert rows == [("ROWS", 4)]  # 128 → 10, softmax and delta, the hidden delta, the loss's terms
+    assert len(backward) == 5  # two weights, two biases, the loss, all at once
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
+@pytest.mark.skipif(NVCC is None, reason="nvcc is not installed, which would compile the kernels")
+def test_nvidias_compiler_takes_every_kernel_for_epochs_without_a_warning(gpu, tmp_path, architecture, monkeypatch):
+    monkeypatch.setattr(persistent, "LIMITS", SPREAD["alone"])
+    deep = [bp.Dense(20, 40), bp.GELU(), bp.Dropout(0.3), bp.Dense(40, 6), bp.ELU(), bp.Softplus(), bp.Dense(6, 50)]
+    sources = [launched(gpu, dense(784, 128, 10))[0], launched(gpu, deep, rule=bp.ClipByGlobalNorm(bp.Adam(), 1.0))[0]]
+    sources += [launched(gpu, dense(200, 64, 10), "float64")[0]]
+    sources += [launched(gpu, dense(6, 5, 4, between=bp.Sigmoid()), arithmetic="reproducible", batch=5)[0]]
+    monkeypatch.setattr(tiling, "GATHERED", ALWAYS)
+    sources += [launched(gpu, dense(784, 128, 10))[0]]
+    for number, source in enumerate(sources):
+        path = tmp_path / f"{number}.cu"
+        path.write_text(source.text, encoding="utf-8")
+        options = [*OPTIONS, "-ptx", f"-arch={architecture}", "--Werror=all-warnings", "-o", os.devnull]
+        done = subprocess.run([NVCC, *options, str(path)], text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr + done.stdout
