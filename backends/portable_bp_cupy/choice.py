@@ -7,7 +7,7 @@ from typing import Any
 
 from portable_bp.backend import Batch, Order
 from portable_bp_cupy.captured import Captured
-from portable_bp_cupy.persistent import Persistent
+from portable_bp_cupy.persistent.kernel import Persistent
 
 LEAST = 256
 """An order of so many steps is worth the seconds of compilation, which CuPy then keeps on disk."""

@@ -13,7 +13,7 @@ from portable_bp_cupy.captured import Captured, forms
 from portable_bp_cupy.choice import Way, chosen, enough
 from portable_bp_cupy.guard import Differs, check
 from portable_bp_cupy.namespace import Namespace
-from portable_bp_cupy.persistent import Persistent
+from portable_bp_cupy.persistent.kernel import Persistent
 from portable_bp_cupy.workbench import Workbench
 from portable_bp_numpy.recording import NotRecordable
 from portable_bp_numpy.replay import leaves_of, rebuilt

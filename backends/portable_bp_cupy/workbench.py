@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from portable_bp_cupy.kernels import Kernel
+from portable_bp_cupy.persistent.tiling import Machine
 from portable_bp_cupy.products import WORKSPACE, Products
-from portable_bp_cupy.tiling import Machine
 from portable_bp_numpy.recording import NotRecordable
 
 OPTIONS = ("-std=c++17", "-fmad=false")

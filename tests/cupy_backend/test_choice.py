@@ -10,7 +10,8 @@ from test_captured import LABELS, ORDER, X, network_step
 
 import portable_bp as bp
 from portable_bp.backend import Backend
-from portable_bp_cupy import choice, persistent
+from portable_bp_cupy import choice
+from portable_bp_cupy.persistent import kernel
 from portable_bp_numpy.replay import leaves_of
 
 MILLISECONDS = choice._milliseconds
@@ -19,7 +20,7 @@ MILLISECONDS = choice._milliseconds
 @pytest.fixture(autouse=True)
 def kernel_is_faster(monkeypatch):
     """A clock by which everything takes a kernel half of the graph's time, from the first step on."""
-    monkeypatch.setattr(persistent, "THREADS", 32)
+    monkeypatch.setattr(kernel, "THREADS", 32)
     monkeypatch.setattr(choice, "LEAST", 1)
     monkeypatch.setattr(choice, "_milliseconds", lambda cupy, way, *_: {"graph": 2.0, "persistent": 1.0}[way.kind])
 
@@ -63,8 +64,8 @@ def test_a_few_steps_are_not_worth_a_compilation(gpu, monkeypatch):
 
 def test_the_choice_is_made_once_for_batches_of_one_form(gpu, monkeypatch):
     made = []
-    original = persistent.Persistent.__init__
-    monkeypatch.setattr(persistent.Persistent, "__init__", lambda self, *args: made.append(1) or original(self, *args))
+    original = kernel.Persistent.__init__
+    monkeypatch.setattr(kernel.Persistent, "__init__", lambda self, *args: made.append(1) or original(self, *args))
     assert chosen(gpu, *small(gpu), ORDER) == "persistent"
     assert made == [1]
 
@@ -77,7 +78,7 @@ def test_both_ways_are_timed_by_the_devices_clock(gpu, monkeypatch):
 
 @pytest.mark.parametrize("limit", ["MOST_WORKS", "MOST_NUMBERS", "MOST_PRODUCTS", "MOST_MEMORY"])
 def test_what_is_too_large_for_a_kernel_stays_with_the_graph(gpu, monkeypatch, limit):
-    monkeypatch.setattr(persistent, limit, 10)
+    monkeypatch.setattr(kernel, limit, 10)
     assert chosen(gpu, *small(gpu), ORDER) == "graph"
 
 
@@ -141,6 +142,6 @@ def test_reproducible_arithmetic_has_its_bits_in_a_kernel_or_stays_with_the_grap
 
 
 def test_many_steps_run_in_several_launches(gpu, monkeypatch):
-    monkeypatch.setattr(persistent, "STEPS", 4)
+    monkeypatch.setattr(kernel, "STEPS", 4)
     assert chosen(gpu, *small(gpu), ORDER) == "persistent"  # 6 steps: 4 and 2
     assert chosen(gpu, *small(gpu), 7) == "persistent"

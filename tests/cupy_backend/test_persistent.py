@@ -22,14 +22,14 @@ import portable_bp as bp
 from portable_bp.backend import Backend
 from portable_bp.backpropagation import Model, training_step
 from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
-from portable_bp_cupy import persistent, tiling
-from portable_bp_cupy.layout import Layout
-from portable_bp_cupy.persistent import Persistent
-from portable_bp_cupy.phases import Limits, phases
+from portable_bp_cupy.persistent import kernel, tiling
+from portable_bp_cupy.persistent.dividing import works
+from portable_bp_cupy.persistent.kernel import Persistent
+from portable_bp_cupy.persistent.layout import Layout
+from portable_bp_cupy.persistent.phases import Limits, phases
+from portable_bp_cupy.persistent.tiling import Machine
 from portable_bp_cupy.recorded import record
-from portable_bp_cupy.tiling import Machine
 from portable_bp_cupy.workbench import OPTIONS, Workbench
-from portable_bp_cupy.works import works
 from portable_bp_numpy.replay import leaves_of
 
 RNG = np.random.default_rng(5)
@@ -41,15 +41,15 @@ SPREAD = {"alone": Limits(), "spread": Limits(0, 0), "tiles": Limits(0, 0, 0)}
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(persistent, "THREADS", 32)
-    monkeypatch.setattr(persistent, "LIMITS", SPREAD["spread"])
+    monkeypatch.setattr(kernel, "THREADS", 32)
+    monkeypatch.setattr(kernel, "LIMITS", SPREAD["spread"])
     monkeypatch.setattr(fake_cupy.RawModule, "seed", 0)
 
 
 @pytest.fixture(params=SPREAD)
 def limits(request, monkeypatch):
     """As they are, and so that the work is shared whatever it costs."""
-    monkeypatch.setattr(persistent, "LIMITS", SPREAD[request.param])
+    monkeypatch.setattr(kernel, "LIMITS", SPREAD[request.param])
 
 
 def require_same(gpu, step, state, data, *orders, exact=False, dtype="float64"):
@@ -163,7 +163,7 @@ def test_awkward_changes_of_the_state_run_in_one_kernel(gpu, change):
 def test_random_programs_give_the_plain_loops_numbers_in_one_kernel(gpu, program, chosen, limits):
     step, state = random_step(gpu, program, chosen)
     data, order = (gpu.asarray(RNG.normal(size=(4, 3, 3))),), gpu.asarray(np.asarray([[0], [3], [1]]))
-    persistent.LIMITS = SPREAD[limits]
+    kernel.LIMITS = SPREAD[limits]
     own = Persistent(Workbench(gpu._cupy), step, state, data, order, gpu.xp)
     (losses,) = own(dict(leaves_of(state)), data, order)
     expected, expected_losses = Backend.compile(gpu, step)(state, data, [order])
@@ -179,7 +179,7 @@ SHAPES = [(1, 1, 1), (5, 7, 3), (64, 64, 64), (65, 3, 130), (4, 100, 257), (33, 
 @pytest.mark.parametrize(("block", "split"), [(32, False), (32, True), (256, False)])
 def test_products_of_all_layouts_and_sizes_are_numpys(gpu, monkeypatch, dtype, block, split):
     """Turned or not, on either side; edges of tiles, tiles split among blocks, and three products at once."""
-    monkeypatch.setattr(persistent, "THREADS", block)
+    monkeypatch.setattr(kernel, "THREADS", block)
     monkeypatch.setattr(tiling, "GATHERED", ALWAYS if split else tiling.GATHERED)
     host, results = {}, {}
     for number, (m, n, k) in enumerate(SHAPES):
@@ -229,7 +229,7 @@ def end_of(own, state, data, order):
 @pytest.fixture
 def shared_out(monkeypatch):
     """Limits under which the network of `racing_step` is shared in all ways."""
-    monkeypatch.setattr(persistent, "LIMITS", Limits(64, 256, 4096))
+    monkeypatch.setattr(kernel, "LIMITS", Limits(64, 256, 4096))
     monkeypatch.setattr(tiling, "GATHERED", ALWAYS)
 
 
@@ -289,7 +289,7 @@ def launched(gpu, layers, dtype="float32", arithmetic="native", batch=128, rule=
     recording = record(step, net.start(rule), batch, gpu.xp)
     some = works(recording)
     layout = Layout(recording, some, gathered=True)
-    source = persistent.source(recording, layout, some, Machine(132, 256, 96 * 1024))
+    source = kernel.source(recording, layout, some, Machine(132, 256, 96 * 1024))
     return source, [[(strand.split.name, len(strand.works)) for strand in phase] for phase in phases(some)]
 
 
@@ -301,7 +301,7 @@ def dense(*sizes, between=None):
 
 def test_a_step_takes_few_phases(gpu, monkeypatch):
     """ANCHORS: a barrier takes about as long as a small product."""
-    monkeypatch.setattr(persistent, "LIMITS", SPREAD["alone"])
+    monkeypatch.setattr(kernel, "LIMITS", SPREAD["alone"])
     assert [len(launched(gpu, dense(*sizes))[1]) for sizes in ((784, 128, 10), (784, 32, 10))] == [3, 2]
     assert len(launched(gpu, dense(784, 512, 512, 10))[1]) == 5
     source, found = launched(gpu, dense(8, 3, 8), batch=8)
@@ -316,7 +316,7 @@ def test_a_step_takes_few_phases(gpu, monkeypatch):
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
 @pytest.mark.skipif(NVCC is None, reason="nvcc is not installed, which would compile the kernels")
 def test_nvidias_compiler_takes_every_kernel_for_epochs_without_a_warning(gpu, tmp_path, architecture, monkeypatch):
-    monkeypatch.setattr(persistent, "LIMITS", SPREAD["alone"])
+    monkeypatch.setattr(kernel, "LIMITS", SPREAD["alone"])
     deep = [bp.Dense(20, 40), bp.GELU(), bp.Dropout(0.3), bp.Dense(40, 6), bp.ELU(), bp.Softplus(), bp.Dense(6, 50)]
     sources = [launched(gpu, dense(784, 128, 10))[0], launched(gpu, deep, rule=bp.ClipByGlobalNorm(bp.Adam(), 1.0))[0]]
     sources += [launched(gpu, dense(200, 64, 10), "float64")[0]]

@@ -15,8 +15,9 @@ import numpy as np
 
 from portable_bp_cupy.expressions import TYPES
 from portable_bp_cupy.kernels import on_host
+from portable_bp_cupy.persistent.dividing import homes
+from portable_bp_cupy.persistent.works import Work
 from portable_bp_cupy.recorded import Recording
-from portable_bp_cupy.works import Work, homes
 from portable_bp_numpy.recording import Node, NotRecordable, replaced
 
 ALIGNED = 256

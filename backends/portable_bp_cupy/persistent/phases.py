@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import prod
 
-from portable_bp_cupy.works import Product, Work, needs
+from portable_bp_cupy.persistent.works import Product, Work, needs
 from portable_bp_numpy.recording import Node
 
 

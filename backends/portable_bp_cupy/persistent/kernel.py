@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from portable_bp.backend import Batch, Order, State, Step
-from portable_bp_cupy.blocks import Blocks
 from portable_bp_cupy.captured import ADDRESS, INT64, forms
-from portable_bp_cupy.layout import Layout
 from portable_bp_cupy.namespace import Namespace
-from portable_bp_cupy.phases import Limits, phases
+from portable_bp_cupy.persistent.blocks import Blocks
+from portable_bp_cupy.persistent.dividing import works
+from portable_bp_cupy.persistent.layout import Layout
+from portable_bp_cupy.persistent.phases import Limits, phases
+from portable_bp_cupy.persistent.tiling import Machine
+from portable_bp_cupy.persistent.works import Work
 from portable_bp_cupy.recorded import Recording, record
-from portable_bp_cupy.tiling import Machine
 from portable_bp_cupy.workbench import OPTIONS, Workbench
-from portable_bp_cupy.works import Work, works
 from portable_bp_numpy.recording import NotRecordable
 
 THREADS = 256
@@ -66,7 +67,7 @@ def source(recording: Recording, layout: Layout, some: list[Work], machine: Mach
         "}",
         "}",
     ]
-    return Source("\n".join(lines), min(pieces.most, machine.blocks), pieces.shared)
+    return Source("\n".join(lines), min(pieces.most, machine.blocks), pieces.products.shared)
 
 
 class Persistent:
