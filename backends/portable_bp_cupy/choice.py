@@ -14,9 +14,12 @@ LEAST = 256
 TRIED = 48
 """Steps that are timed: some milliseconds, most of which is not the copying of the state."""
 CLEARLY = 0.9
-"""A new way must take less than this part of the graph's time, so that the choice is the same in every run."""
+"""The kernel must take less than this part of the graph's time, so that the choice is the same in every run."""
+APART = 0.01
+"""How far losses may be from each other after as many steps of native arithmetic, relative to the largest."""
 
 Way = Captured | Persistent
+State = Mapping[Any, Any]
 
 
 def enough(order: Order) -> bool:
@@ -25,12 +28,25 @@ def enough(order: Order) -> bool:
 
 
 def chosen(
-    cupy: Any, graph: Captured, make: Callable[[], Persistent], state: Mapping[Any, Any], data: Batch, order: Order
+    cupy: Any,
+    graph: Captured,
+    make: Callable[[], Persistent],
+    state: State,
+    data: Batch,
+    order: Order,
+    *,
+    exact: bool,
 ) -> Way:
-    """The faster of the graph and what ``make`` gives; the graph where that raises: it is only a choice of speed."""
+    """The faster of the graph and what ``make`` gives; the graph where that raises: it is only a choice of speed.
+
+    The guard has checked one step of both. Here they must have the same losses in all steps that are tried.
+    """
     try:
         kernel = make()
         some = min(order, TRIED) if isinstance(order, int) else order[:TRIED]
+        expected, found = (cupy.concatenate(way(state, data, some)) for way in (graph, kernel))
+        if not bool((abs(found - expected) <= (0.0 if exact else APART) * abs(expected).max()).all()):
+            return graph
         times = [[_milliseconds(cupy, way, state, data, some) for way in (graph, kernel)] for _ in range(3)]
     except Exception:  # a program that has no place in a kernel, a launch refused, memory
         return graph
@@ -38,7 +54,7 @@ def chosen(
     return kernel if of_kernel < CLEARLY * of_graph else graph
 
 
-def _milliseconds(cupy: Any, way: Way, state: Mapping[Any, Any], data: Batch, order: Order) -> float:
+def _milliseconds(cupy: Any, way: Way, state: State, data: Batch, order: Order) -> float:
     stream = cupy.cuda.get_current_stream()
     before = stream.record()
     way(state, data, order)

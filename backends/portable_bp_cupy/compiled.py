@@ -85,7 +85,7 @@ class CompiledEpoch:
             check(made, self._plain, state, data, order, exact=self._exact)
             return made
 
-        return chosen(self._cupy, graph, kernel, dict(leaves_of(state)), data, order)
+        return chosen(self._cupy, graph, kernel, dict(leaves_of(state)), data, order, exact=self._exact)
 
     def _forget(self) -> None:
         """Give the memory back that the attempt has taken."""

@@ -76,9 +76,9 @@ def test_both_ways_are_timed_by_the_devices_clock(gpu, monkeypatch):
     assert chosen(gpu, *small(gpu), ORDER) == "persistent"
 
 
-@pytest.mark.parametrize("limit", ["MOST_WORKS", "MOST_NUMBERS", "MOST_PRODUCTS", "MOST_MEMORY"])
+@pytest.mark.parametrize("limit", ["WORKS", "PRODUCTS", "NUMBERS", "MULTIPLICATIONS", "MEMORY"])
 def test_what_is_too_large_for_a_kernel_stays_with_the_graph(gpu, monkeypatch, limit):
-    monkeypatch.setattr(kernel, limit, 10)
+    monkeypatch.setattr(kernel, f"MOST_{limit}", 5)
     assert chosen(gpu, *small(gpu), ORDER) == "graph"
 
 
@@ -117,6 +117,16 @@ def test_a_kernel_with_a_wrong_number_is_not_used(gpu, monkeypatch, dtype):
 
     monkeypatch.setattr(fake_cupy.RawModule, "__init__", wrong)
     assert chosen(gpu, *small(gpu, dtype), ORDER) == "graph"
+
+
+def test_a_kernel_that_goes_wrong_from_the_second_step_on_is_not_used(gpu, monkeypatch):
+    original = fake_cupy.RawModule.__init__
+
+    def begins_anew(self, code, *more, **named):
+        original(self, code.replace("now = state + ((first + step) & 1)", "now = state + (first & 1)"), *more, **named)
+
+    monkeypatch.setattr(fake_cupy.RawModule, "__init__", begins_anew)
+    assert chosen(gpu, *small(gpu), ORDER) == "graph"
 
 
 def test_reproducible_arithmetic_has_its_bits_in_a_kernel_or_stays_with_the_graph(gpu, monkeypatch):

@@ -161,9 +161,16 @@ def _ends(work: Work, product: Product, some: Sequence[Work]) -> bool:
     if not plain or node not in work.read or any(x is not node and x.owner is node for x in work.read):
         return False
     before = needs(some)
-    return not any(_after(own, product, before) for own in before[work] if own is not product)
+    others = [own for own in before[work] if own is not product]
+    return product not in _all_before(others, before)
 
 
-def _after(work: Work, first: Work, before: Mapping[Work, Sequence[Work]]) -> bool:
-    """Whether a work needs the first one, or something that does."""
-    return work is first or any(_after(own, first, before) for own in before[work])
+def _all_before(some: Sequence[Work], before: Mapping[Work, Sequence[Work]]) -> set[Work]:
+    """The works, and all that they need."""
+    found, left = set[Work](), list(some)
+    while left:
+        work = left.pop()
+        if work not in found:
+            found.add(work)
+            left += before[work]
+    return found

@@ -18,9 +18,9 @@ from portable_bp_cupy.persistent.dividing import works
 from portable_bp_cupy.persistent.layout import Layout
 from portable_bp_cupy.persistent.phases import Limits, phases
 from portable_bp_cupy.persistent.tiling import Machine
-from portable_bp_cupy.persistent.works import Work
+from portable_bp_cupy.persistent.works import Product, Work
 from portable_bp_cupy.recorded import Recording, record
-from portable_bp_cupy.workbench import OPTIONS, Workbench
+from portable_bp_cupy.workbench import Workbench
 from portable_bp_numpy.recording import NotRecordable
 
 THREADS = 256
@@ -28,9 +28,11 @@ THREADS = 256
 STEPS = 4096
 """Steps in one launch: some tenths of a second, after which others may use the GPU."""
 LIMITS = Limits()
-MOST_WORKS, MOST_NUMBERS, MOST_PRODUCTS, MOST_MEMORY = 256, 2**28, 2**32, 2**30
-"""What a program may have at most: works, which the compiler has to get through; numbers in an array, since indices
-are ints; multiplications, beyond which cuBLAS is faster; bytes."""
+BYTE = np.dtype(np.uint8)
+MOST_WORKS, MOST_PRODUCTS = 128, 32
+"""What the compiler gets through in some seconds; a dense layer has four products and about as many other works."""
+MOST_NUMBERS, MOST_MULTIPLICATIONS, MOST_MEMORY = 2**28, 2**32, 2**30
+"""Numbers in an array, since indices are ints; multiplications of a step, beyond which cuBLAS is faster; bytes."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +78,22 @@ class Persistent:
     kind = "persistent"
 
     def __init__(self, bench: Workbench, step: Step, state: State, data: Batch, order: Order, xp: Namespace) -> None:
-        self._bench, self._gathered = bench, not isinstance(order, int)
+        self._bench = bench
         recording = record(step, state, forms(data, order), xp)
         some = works(recording)
-        self._layout = layout = Layout(recording, some, gathered=self._gathered)
         _require_fit(recording, some)
+        self._layout = layout = Layout(recording, some, gathered=not isinstance(order, int))
         self.source = source(recording, layout, some, bench.machine(THREADS))
         self._loss = recording.loss
         self._launched = bench.cooperative(self.source.text, "epochs", self.source.blocks, THREADS, self.source.shared)
         with bench.making():
-            bytes_ = np.dtype(np.uint8)
-            self._states = bench.empty((2, layout.state.size), bytes_)
-            self._scratch = bench.empty(layout.scratch.size, bytes_)
-            self._arrived = bench.empty(1, ADDRESS)
+            self._states = bench.empty((2, layout.state.size), BYTE)
+            self._scratch = bench.empty(layout.scratch.size, BYTE)
             self._scratch.fill(0)  # the counters of shared tiles begin at 0
+            self._arrived = bench.empty(1, ADDRESS)
             self._copies = [self._leaves(0), self._leaves(1)]
-            self._constants = [bench.constant(value) for _, value in layout.constants]
-            for (place, _), value in zip(layout.constants, self._constants, strict=True):
-                bench.cupy.copyto(self._view(self._scratch, place), value)
+            for place, value in layout.constants:
+                bench.cupy.copyto(self._view(self._scratch, place), bench.constant(value))
         self.state = self._copies[0]
 
     def _leaves(self, which: int) -> Mapping[Any, Any]:
@@ -112,12 +112,12 @@ class Persistent:
         with self._bench.running():
             for path, array in state.items():
                 cupy.copyto(self._copies[0][path], array)
-            rows = self._arrived if isinstance(order, int) else self._rows(order)
+            rows = self._rows(order)
             self._data = [_aligned(cupy.ascontiguousarray(array)) for array in data]  # held while the kernel runs
             losses = self._losses = cupy.empty((steps, *self._loss.shape), self._loss.dtype)
             for start in range(0, steps, STEPS):
                 count = min(STEPS, steps - start)
-                self._launch(rows if isinstance(order, int) else rows[start:], losses[start:], start, count)
+                self._launch(rows[start:], losses[start:], start, count)
         self.state = self._copies[steps % 2]
         return [losses]
 
@@ -126,9 +126,11 @@ class Persistent:
         memory = self._states, self._scratch, *self._data, rows, losses, self._arrived
         self._launched(*memory, np.int64(first), np.int64(steps))
 
-    def _rows(self, order: Any) -> Any:
-        self._order = self._bench.empty(order.shape, INT64)
-        self._bench.cupy.copyto(self._order, order)
+    def _rows(self, order: Order) -> Any:
+        """The order where the kernel reads it; it reads none where a batch is the whole set."""
+        self._order = self._bench.empty(order if isinstance(order, int) else order.shape, INT64)
+        if not isinstance(order, int):
+            self._bench.cupy.copyto(self._order, order)
         return self._order
 
 
@@ -141,8 +143,9 @@ def _require_fit(recording: Recording, some: list[Work]) -> None:
     arrays = [*recording.nodes, *recording.leaves.values(), *recording.rows]
     sizes = {
         "works": (len(some), MOST_WORKS),
+        "products": (sum(isinstance(work, Product) for work in some), MOST_PRODUCTS),
         "numbers in an array": (max(x.size for x in arrays), MOST_NUMBERS),
-        "multiplications": (sum(work.amount for work in some), MOST_PRODUCTS),
+        "multiplications": (sum(work.amount for work in some), MOST_MULTIPLICATIONS),
         "bytes": (sum(x.value.nbytes for x in arrays), MOST_MEMORY),
     }
     for what, (size, most) in sizes.items():
@@ -154,6 +157,3 @@ def _require_fit(recording: Recording, some: list[Work]) -> None:
 def tiles_source() -> str:
     """The part of the kernel that is written by hand."""
     return (files(__package__) / "tiles.cu").read_text(encoding="utf-8")
-
-
-__all__ = ["OPTIONS", "Persistent", "Source", "source", "tiles_source"]

@@ -8,7 +8,7 @@ a softmax and back; or alone, with works so small that one block does them as fa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from math import prod
 
@@ -197,6 +197,3 @@ def shares(phase: Phase, blocks: int) -> Iterator[tuple[Strand, int]]:
     for strand in phase:
         part = strand.amount * max(blocks - alone, 1) // max(total, 1)
         yield strand, 1 if strand.split is Split.ALONE else max(1, part)
-
-
-__all__ = ["Limits", "Phase", "Split", "Strand", "goes_on", "phases", "replace", "shares"]
