@@ -1,16 +1,18 @@
-"""The compiled epoch: captured steps where that is possible and has been checked, the plain loop everywhere else."""
+"""The compiled epoch: captured steps, or a kernel for all of them, where that has been checked; else the plain loop."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from portable_bp.backend import Batch, Epoch, Order, State, Step
 from portable_bp_cupy.captured import Captured, forms
+from portable_bp_cupy.choice import Way, chosen, enough
 from portable_bp_cupy.guard import Differs, check
 from portable_bp_cupy.namespace import Namespace
+from portable_bp_cupy.persistent.kernel import Persistent
 from portable_bp_cupy.recorded import record
 from portable_bp_cupy.threads.axes import Unfit
 from portable_bp_cupy.threads.launching import Threads
@@ -36,12 +38,13 @@ class CompiledEpoch:
         self._cupy, self._xp, self._step, self._exact, self._tf32 = cupy, xp, step, exact, tf32
         self._plain = plain
         self._bench: Workbench | None = None
-        self._captured: dict[Any, Captured | Threads] = {}
+        self._captured: dict[Any, Way] = {}
+        self._settled = set[Any]()
         self._possible = True
 
     @property
     def kinds(self) -> list[str]:
-        """What trains, for each form of the arrays: "threads", "graph", or "plain" for the plain loop."""
+        """What trains, for each form of the arrays: "threads", "persistent", "graph", or "plain" for the plain loop."""
         return [one.kind for one in self._captured.values()] if self._possible else ["plain"]
 
     def __call__(self, state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
@@ -60,22 +63,25 @@ class CompiledEpoch:
             return result
         return self._run(captured, state, data, orders)
 
-    def _run(
-        self, captured: Sequence[Captured | Threads], state: State, data: Batch, orders: Sequence[Order]
-    ) -> tuple[State, Any]:
-        now, losses = dict(leaves_of(state)), list[Any]()
+    def _run(self, captured: Sequence[Way], state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Any]:
+        now: Mapping[Any, Any] = dict(leaves_of(state))
+        losses = list[Any]()
         for one, order in zip(captured, orders, strict=True):
             losses += one(now, data, order)
             now = one.state
         # Copies that lie in CuPy's common memory: the graphs will write over their own.
         return rebuilt(state, lambda path, _: now[path].copy()), self._cupy.concatenate(losses)
 
-    def _of(self, state: State, data: Batch, order: Order) -> Captured | Threads:
-        """What does the steps for arrays of this form, checked when it is new."""
+    def _of(self, state: State, data: Batch, order: Order) -> Way:
+        """What does the steps for arrays of this form, checked when it is new; a kernel where that is faster."""
         leaves = tuple((path, array.dtype, array.shape) for path, array in leaves_of(state))
         key = leaves, tuple(forms(data, order)), isinstance(order, int)
         if key not in self._captured:
             self._captured[key] = self._threads(state, data, order) or self._graph(state, data, order)
+        way = self._captured[key]
+        if isinstance(way, Captured) and key not in self._settled and enough(order):
+            self._settled.add(key)
+            self._captured[key] = self._faster(way, state, data, order)
         return self._captured[key]
 
     def _threads(self, state: State, data: Batch, order: Order) -> Threads | None:
@@ -87,7 +93,7 @@ class CompiledEpoch:
         recording = record(self._step, state, forms(data, order), self._xp)
         try:
             made = Threads(self._cupy, recording, order, exact=self._exact)
-            check(made, self._plain, state, data, order, exact=self._exact, tf32=self._tf32)
+            self._check(made, state, data, order)
         except Unfit:
             return None
         except Exception as error:
@@ -99,8 +105,22 @@ class CompiledEpoch:
     def _graph(self, state: State, data: Batch, order: Order) -> Captured:
         self._bench = self._bench or Workbench(self._cupy, tf32=self._tf32)
         captured = Captured(self._bench, self._step, state, data, order, self._xp)
-        check(captured, self._plain, state, data, order, exact=self._exact, tf32=self._tf32)
+        self._check(captured, state, data, order)
         return captured
+
+    def _faster(self, graph: Captured, state: State, data: Batch, order: Order) -> Way:
+        """The graph, or a kernel for whole epochs that has been checked as it was."""
+
+        def kernel() -> Persistent:
+            assert self._bench is not None, "the graph was made with it"
+            made = Persistent(self._bench, self._step, state, data, order, self._xp)
+            self._check(made, state, data, order)
+            return made
+
+        return chosen(self._cupy, graph, kernel, dict(leaves_of(state)), data, order, exact=self._exact)
+
+    def _check(self, way: Way, state: State, data: Batch, order: Order) -> None:
+        check(way, self._plain, state, data, order, exact=self._exact, tf32=self._tf32)
 
     def _forget(self) -> None:
         """Give the memory back that the attempt has taken."""

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from portable_bp.backend import Batch, Epoch, Order, State
-from portable_bp_cupy.captured import Captured
-from portable_bp_cupy.threads.launching import Threads
+from portable_bp_cupy.choice import Way
 from portable_bp_numpy.replay import leaves_of, rebuilt
 
 FLOAT32 = np.dtype(np.float32)
@@ -28,16 +27,7 @@ class Differs(Exception):
     """The captured step is not the plain one."""
 
 
-def check(
-    captured: Captured | Threads,
-    plain: Epoch,
-    state: State,
-    data: Batch,
-    order: Order,
-    *,
-    exact: bool,
-    tf32: bool = False,
-) -> None:
+def check(way: Way, plain: Epoch, state: State, data: Batch, order: Order, *, exact: bool, tf32: bool = False) -> None:
     """Run one step both ways from the same state; raises Differs where the results do.
 
     ``exact`` asks for equal bits, else rounding may differ: that of float32, or of TF32's products.
@@ -46,10 +36,10 @@ def check(
     one = 1 if isinstance(order, int) else order[:1]
     after, losses = plain(before, data, [one])
     old = dict(leaves_of(before))
-    (found_loss,) = captured(old, data, one)
+    (found_loss,) = way(old, data, one)
     expected = {**dict(leaves_of(after)), ("loss",): losses}
     tolerances = {} if exact else {**TOLERANCES, FLOAT32: IN_TF32} if tf32 else TOLERANCES
-    _compare({**captured.state, ("loss",): found_loss}, expected, old, tolerances)
+    _compare({**way.state, ("loss",): found_loss}, expected, old, tolerances)
 
 
 def _compare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -23,13 +23,21 @@ class Kernel:
 
     ``place`` gives the array in which something lies that the group reads. ``stores`` says what goes where: something
     read or computed, and an array of its shape for it. Everything is read before anything is written, so that a thread
-    may write over what it alone has read.
+    may write over what it alone has read. ``known``: names of numbers that are there already, by the ids of their
+    nodes.
     """
 
-    def __init__(self, name: str, group: Group, place: Callable[[Any], Any], stores: Sequence[tuple[Any, Any]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        group: Group,
+        place: Callable[[Any], Any],
+        stores: Sequence[tuple[Any, Any]],
+        known: Mapping[int, str] | None = None,
+    ) -> None:
         self.name, self.arguments = name, list[Any]()
         self._group, self._place = group, place
-        self._names: dict[int, str] = {}
+        self._names = dict(known or {})
         self._rows = set[str]()  # names of those that hold a whole row
         self._parameters, self._body = list[str](), list[str]()
         self._reach = threads(group) * group.width  # how far an index may have to count
@@ -73,9 +81,13 @@ class Kernel:
         if group.narrow and array.shape and array.shape[-1] == group.width > 1:
             self._rows.add(name)
             self._body.append(f"{kind} {name}[{group.width}];")
-            self._loop(f"{name}[j] = {source}[{offset} + j * {step}];")
+            self._loop(f"{name}[j] = {self._element(array, source, f'{offset} + j * {step}')};")
         else:
-            self._body.append(f"const {kind} {name} = {source}[{offset}];")
+            self._body.append(f"const {kind} {name} = {self._element(array, source, offset)};")
+
+    def _element(self, array: Any, source: str, index: str) -> str:
+        """A number that is read, by its index."""
+        return f"{source}[{index}]"
 
     def _typed(self, number: Any) -> Any:
         """A Python number in the dtype of the operation that takes it."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ import numpy as np
 from portable_bp_cupy.expressions import pattern
 from portable_bp_cupy.kernels import Kernel, on_host
 from portable_bp_cupy.recorded import Recording
-from portable_bp_cupy.units import Group, Unit, adds_columns, outside, units
+from portable_bp_cupy.units import Group, Unit, adds_columns, outside, parts, units
 from portable_bp_cupy.workbench import Call, Workbench
 from portable_bp_numpy.chains import Joined, chains
 from portable_bp_numpy.planning import Places, Pool
-from portable_bp_numpy.recording import Node, NotRecordable, replaced
+from portable_bp_numpy.recording import Node, replaced
 
 Pair = tuple[Any, Any]
 """Something read or computed, and the array in which it is to be stored."""
@@ -110,7 +109,7 @@ class Program:
         (node,) = unit.nodes
         out = self.places[node]
         if node.function in (np.stack, np.concatenate):
-            self._copy(_parts(node, out))
+            self._copy([(x, out[key]) for x, key in parts(node)])
             return
         if adds_columns(node):
             self._planned.append([self._column_sums(self._placed(node.args[0]), out)])
@@ -192,20 +191,6 @@ class Program:
                 self.calls.append(call)
             else:
                 self.calls += planned
-
-
-def _parts(node: Node, out: Any) -> list[Pair]:
-    """Arrays that are put one beside the other, each with its part of ``out``."""
-    arrays, axis = node.args[0], node.kwargs.get("axis", 0)
-    if len(node.args) != 1 or set(node.kwargs) - {"axis"} or not isinstance(axis, int):
-        raise NotRecordable(f"{node.function.__name__} with {node.kwargs}")
-    axis %= len(out.shape)
-    stacked = node.function is np.stack
-    sizes = [1 if stacked else x.shape[axis] for x in arrays]
-    ends = list(accumulate(sizes))
-    before = (slice(None),) * axis
-    cuts = [end - 1 if stacked else slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
-    return [(x, out[(*before, cut, ...)]) for x, cut in zip(arrays, cuts, strict=True)]
 
 
 def _given(group: Joined) -> list[Node]:

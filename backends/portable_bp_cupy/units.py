@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from portable_bp_cupy.expressions import TYPES, operands, pattern
-from portable_bp_numpy.recording import Node
+from portable_bp_numpy.recording import Node, NotRecordable
 
 NARROW = 32
 """Rows up to so many numbers are worked on by one thread each, which can hold them in its registers."""
@@ -161,3 +162,17 @@ def outside(unit: Unit) -> list[Any]:
     read = [x for node in unit.nodes for x in (operands(node) if isinstance(unit, Group) else node.inputs)]
     known = set(map(id, unit.nodes))
     return [x for x in read if hasattr(x, "shape") and id(x) not in known and (isinstance(x, Node) or x.shape != ())]
+
+
+def parts(node: Node) -> list[tuple[Any, Any]]:
+    """Arrays that are stacked or put one behind the other, each with the index of its part of the result."""
+    arrays, axis = node.args[0], node.kwargs.get("axis", 0)
+    if len(node.args) != 1 or set(node.kwargs) - {"axis"} or not isinstance(axis, int):
+        raise NotRecordable(f"{node.function.__name__} with {node.kwargs}")
+    axis %= len(node.shape)
+    stacked = node.function is np.stack
+    sizes = [1 if stacked else x.shape[axis] for x in arrays]
+    ends = list(accumulate(sizes))
+    before = (slice(None),) * axis
+    cuts = [end - 1 if stacked else slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    return [(x, (*before, cut, ...)) for x, cut in zip(arrays, cuts, strict=True)]

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 
 from portable_bp_cupy.kernels import Kernel
+from portable_bp_cupy.persistent.tiling import Machine
 from portable_bp_cupy.products import WORKSPACE, Products
 from portable_bp_numpy.recording import NotRecordable
 
 OPTIONS = ("-std=c++17", "-fmad=false")
 """Of NVRTC. No contraction of a·b + c: reproducible arithmetic keeps its bits, and native differs less from NumPy."""
+MOST_SHARED = 96 * 1024
+"""Bytes of shared memory that a block of a cooperative launch takes at most; the rest is left to the first cache."""
 ONLY_LAUNCHED = (np.sum, np.prod, np.max, np.min, np.all, np.any, np.take)
 """CuPy's functions that launch kernels and nothing else. Others, `cupy.concatenate` for one, copy something from the
 host's memory: a graph would copy from there again when it holds something else."""
@@ -74,6 +77,24 @@ class Workbench:
         source = "\n\n".join([step_source(), *(kernel.source for kernel in kernels)])
         module = self.cupy.RawModule(code=source, options=OPTIONS)
         return _Functions(module.get_function)
+
+    def machine(self, threads: int) -> Machine:
+        """What blocks of so many threads, one a multiprocessor, have to work with."""
+        attributes = self.cupy.cuda.Device().attributes
+        if not attributes["CooperativeLaunch"]:
+            raise NotRecordable("this GPU launches no kernels whose blocks can wait for each other")
+        shared = min(MOST_SHARED, attributes["MaxSharedMemoryPerBlockOptin"])
+        return Machine(attributes["MultiProcessorCount"], threads, shared)
+
+    def cooperative(self, source: str, name: str, blocks: int, block: int, shared: int) -> Callable[..., None]:
+        """A launch of a function whose blocks can wait for each other, since all are on the GPU at once."""
+        module = self.cupy.RawModule(code=source, options=OPTIONS, enable_cooperative_groups=True)
+        function = module.get_function(name)
+        function.max_dynamic_shared_size_bytes = shared
+        resident = self.cupy.cuda.driver.occupancyMaxActiveBlocksPerMultiprocessor(function.kernel.ptr, block, shared)
+        if resident < 1:
+            raise NotRecordable(f"a multiprocessor has no room for a block of {block} threads")
+        return lambda *arguments: function((blocks,), (block,), arguments, shared_mem=shared)
 
     def calls_into(self, out: Any, function: Any, args: Any, kwargs: Any) -> list[Call]:
         """Calls that leave ``function(*args, **kwargs)``, one of NumPy's functions, in ``out``; refuses unsafe ones."""

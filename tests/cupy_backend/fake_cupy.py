@@ -238,8 +238,11 @@ class Graph:
 class Device:
     compute_capability = "90"
     cublas_handle = 7
+    attributes: ClassVar[dict[str, int]] = {
+        "MultiProcessorCount": 5, "CooperativeLaunch": 1, "MaxSharedMemoryPerBlockOptin": 101376
+    }  # fmt: skip
 
-    def __init__(self, number):
+    def __init__(self, number=0):
         self.id = number
 
     def __eq__(self, other):
@@ -271,13 +274,18 @@ class RawModule:
     sources: ClassVar[list[str]] = []
     """All sources seen, for tests."""
 
-    def __init__(self, code, options=()):
+    seed = 0
+    """Decides in which order the threads of a cooperative launch run."""
+
+    def __init__(self, code, options=(), enable_cooperative_groups=False):
         assert "-fmad=false" in options
         RawModule.sources.append(code)
-        self._library = compiling.built(code)
+        self._library, self._cooperative = compiling.built(code), enable_cooperative_groups
 
     def get_function(self, name):
         getattr(self._library, f"run_{name}")
+        if self._cooperative:
+            return CooperativeFunction(self._library, name)
 
         def function(grid, block, arguments):
             assert len(grid) == len(block) == 1
@@ -289,6 +297,22 @@ class RawModule:
             launched() if TAPE.calls is None else TAPE.calls.append(launched)
 
         return function
+
+
+class CooperativeFunction:
+    """A kernel whose blocks can wait for each other."""
+
+    kernel = SimpleNamespace(ptr=1)
+    max_dynamic_shared_size_bytes = 48 * 1024
+
+    def __init__(self, library, name):
+        self._library, self._name = library, name
+
+    def __call__(self, grid, block, arguments, shared_mem=0):
+        assert shared_mem <= min(self.max_dynamic_shared_size_bytes, Device.attributes["MaxSharedMemoryPerBlockOptin"])
+        forbidden("a cooperative launch")
+        assert all(isinstance(x, (FakeArray, np.int64)) for x in arguments)
+        compiling.run_together(self._library, self._name, grid[0], block[0], shared_mem, RawModule.seed, arguments)
 
 
 def cupy_module():
@@ -315,10 +339,15 @@ def cupy_module():
         deviceSynchronize=lambda: None,
         CUDARuntimeError=CUDARuntimeError,
     )
+    driver = SimpleNamespace(
+        CUDADriverError=CUDADriverError,
+        occupancyMaxActiveBlocksPerMultiprocessor=lambda function, block, shared: 1,
+    )
     fake.cuda = SimpleNamespace(
+        driver=driver, get_elapsed_time=lambda first, last: 1e3 * (last.time - first.time),
         Stream=Stream, Device=Device, MemoryPool=MemoryPool, using_allocator=using_allocator, runtime=runtime,
         get_current_stream=lambda: Stream.current, memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-        cublas=MathMode, alloc_pinned_memory=bytearray, driver=SimpleNamespace(CUDADriverError=CUDADriverError),
+        cublas=MathMode, alloc_pinned_memory=bytearray,
         compiler=SimpleNamespace(CompileException=CompileException),
     )  # fmt: skip
     return fake

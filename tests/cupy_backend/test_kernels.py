@@ -100,10 +100,8 @@ BINARY_CHOICE = st.tuples(st.integers(0, len(BINARY) - 1), st.integers(0, 99), s
 PLACES = [(slot, name) for slot in ("m", "params") for name in "pq"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(UNARY_CHOICE | BINARY_CHOICE, min_size=1, max_size=14), st.lists(st.integers(0, 99), min_size=5))
-def test_random_programs_give_the_plain_loops_numbers(gpu, program, chosen):
-    """A wrong order or a wrong reuse of memory shows as wrong numbers: each program computes on 3 × 3 matrices."""
+def random_step(gpu, program, chosen):
+    """A step that does what is listed on 3 × 3 matrices, and a state for it."""
 
     def step(state, batch):
         known = [*(state[slot][0][name] for slot, name in PLACES), batch[0][0]]
@@ -115,8 +113,15 @@ def test_random_programs_give_the_plain_loops_numbers(gpu, program, chosen):
         return new, np.sum(known[chosen[4] % len(known)])
 
     rng = np.random.default_rng(0)
-    state = {slot: [{name: gpu.asarray(rng.normal(size=(3, 3))) for name in "pq"}] for slot in ("m", "params")}
-    data, order = (gpu.asarray(rng.normal(size=(4, 3, 3))),), gpu.asarray(np.asarray([[0], [3], [1]]))
+    return step, {slot: [{name: gpu.asarray(rng.normal(size=(3, 3))) for name in "pq"}] for slot in ("m", "params")}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(UNARY_CHOICE | BINARY_CHOICE, min_size=1, max_size=14), st.lists(st.integers(0, 99), min_size=5))
+def test_random_programs_give_the_plain_loops_numbers(gpu, program, chosen):
+    """A wrong order or a wrong reuse of memory shows as wrong numbers: each program computes on 3 × 3 matrices."""
+    step, state = random_step(gpu, program, chosen)
+    data, order = (gpu.asarray(RNG.normal(size=(4, 3, 3))),), gpu.asarray(np.asarray([[0], [3], [1]]))
     own = Captured(Workbench(gpu._cupy), step, state, data, order, gpu.xp)
     (losses,) = own(dict(leaves_of(state)), data, order)
     expected, expected_losses = Backend.compile(gpu, step)(state, data, [order])

@@ -1,0 +1,1 @@
+"""Whole epochs in one kernel, for programs that fit: docs/gpu.md."""
