@@ -12,7 +12,7 @@ from portable_bp.arguments import real_number, whole_number
 from portable_bp.callbacks import Callback, sign
 from portable_bp.checkpoints.ring import clear, epochs_in, path_of, prune
 from portable_bp.checkpoints.snapshot import Snapshot
-from portable_bp.errors import ConfigurationError, FileError, PortableBPError
+from portable_bp.errors import ConfigurationError, FileError
 from portable_bp.history import Row
 from portable_bp.locking import locked
 
@@ -71,7 +71,7 @@ class Checkpoint(Callback):
         self._pending = Snapshot.of(self._fit, begun=True)
         by_epochs = self.every is not None and self._fit.done % self.every == 0
         by_time = self.seconds is not None and monotonic() - self._written >= self.seconds
-        if by_epochs or by_time or self._fit.ended:
+        if by_epochs or by_time:
             self._write()
 
     def on_fit_end(self, net: Network) -> None:
@@ -98,15 +98,11 @@ class Checkpoint(Callback):
             )
 
     def _write(self) -> None:
-        """Write what is pending; it stays so where that is interrupted, not where it fails."""
+        """Write what is pending; it stays so where that is interrupted or fails, and is tried once more at the end."""
         snapshot = self._pending
         assert snapshot is not None, "an epoch has ended"
         best = self._best_with(snapshot)
-        try:
-            archive.write(path_of(self.folder, snapshot.epoch), *snapshot.contents(best, self.note))
-        except PortableBPError:
-            self._pending = None
-            raise
+        archive.write(path_of(self.folder, snapshot.epoch), *snapshot.contents(best, self.note))
         self._best, self._pending, self._written = best, None, monotonic()
         prune(self.folder, snapshot.epoch, self.keep, best["epoch"] if best else None)
 
