@@ -166,8 +166,8 @@ class Network:
         each epoch, the training set too with ``measure_training``. ``class_weight`` is "balanced", a dict or a list by
         class number; ``sample_weight`` (n,). ``progress`` None shows a bar where stderr is a terminal.
 
-        Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError where the loss
-        stops being finite; the parameters are then those of the last good epoch.
+        Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError, with step,
+        layer and array, where numbers stop being finite; the parameters are then those of the last good epoch.
         """
         epochs = whole_number("epochs", epochs, 1)
         with self.backend.activate():
