@@ -181,8 +181,8 @@ class Network:
         a call that is otherwise as it was, goes on from a checkpoint: a path says from which folder or file, True from
         the folder of the `Checkpoint` among the ``callbacks``, or from the beginning where that holds none.
 
-        Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError where the loss
-        stops being finite; the parameters are then those of the last good epoch.
+        Raises DataError, ShapeError or ConfigurationError before anything is trained, and NonFiniteError, with step,
+        layer and array, where numbers stop being finite; the parameters are then those of the last good epoch.
         """
         epochs = whole_number("epochs", epochs, 1, MOST_EPOCHS)
         with self.backend.activate():
