@@ -17,6 +17,11 @@ from shutil import rmtree
 VARIABLE, USUAL = "CUPY_CACHE_DIR", "~/.cupy/kernel_cache"
 
 
+def folder() -> Path:
+    """Where compiled kernels are kept."""
+    return Path(os.environ.get(VARIABLE) or USUAL).expanduser()
+
+
 def require_writable() -> None:
     """Before CuPy is imported, give it a folder of this process's own where it can't write into the usual one.
 
@@ -24,10 +29,10 @@ def require_writable() -> None:
     """
     if "cupy" in sys.modules:
         return
-    folder = Path(os.environ.get(VARIABLE) or USUAL).expanduser()
+    usual = folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        usual.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=usual):
             return
     except OSError as error:
         reason = error.strerror or str(error)
@@ -35,7 +40,7 @@ def require_writable() -> None:
     register(rmtree, own, ignore_errors=True)
     os.environ[VARIABLE] = own
     warnings.warn(
-        f"CuPy can't keep compiled kernels in {str(folder)!r} ({reason}), so each process compiles its own, for some "
+        f"CuPy can't keep compiled kernels in {str(usual)!r} ({reason}), so each process compiles its own, for some "
         f"seconds: set {VARIABLE} to a folder that can be written into",
         RuntimeWarning,
         stacklevel=2,

@@ -52,6 +52,11 @@ class Captured:
             self._begin(order, slice(0, 1))
             self._graph = self._capture(calls)
 
+    @property
+    def source(self) -> str:
+        """The generated kernels."""
+        return self._program.source
+
     def _gathering(self, data: Batch, batch: int) -> list[Call]:
         """Calls that gather the batch of the step that the counter names."""
         calls = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from portable_bp.backend import Batch, Order
 from portable_bp_cupy.captured import Captured
 from portable_bp_cupy.persistent.kernel import Persistent
+from portable_bp_cupy.remembering import remember, remembered
 from portable_bp_cupy.threads.launching import Threads
 
 LEAST = 256
@@ -37,22 +39,31 @@ def chosen(
     order: Order,
     *,
     exact: bool,
+    place: Path,
 ) -> Way:
     """The faster of the graph and what ``make`` gives; the graph where that raises: it is only a choice of speed.
 
-    The guard has checked one step of both. Here they must have the same losses in all steps that are tried.
+    The guard has checked one step of both. Here they must have the same losses in all steps that are tried. What is
+    found by the clock is remembered at ``place``, and not measured again.
     """
+    known = remembered(place)
+    if known == graph.kind:
+        return graph
     try:
         kernel = make()
         some = min(order, TRIED) if isinstance(order, int) else order[:TRIED]
         expected, found = (cupy.concatenate(way(state, data, some)) for way in (graph, kernel))
         if not bool((abs(found - expected) <= (0.0 if exact else APART) * abs(expected).max()).all()):
             return graph
+        if known == kernel.kind:
+            return kernel
         times = [[_milliseconds(cupy, way, state, data, some) for way in (graph, kernel)] for _ in range(3)]
     except Exception:  # a program that has no place in a kernel, a launch refused, memory
         return graph
     of_graph, of_kernel = (min(own) for own in zip(*times, strict=True))
-    return kernel if of_kernel < CLEARLY * of_graph else graph
+    faster: Way = kernel if of_kernel < CLEARLY * of_graph else graph
+    remember(place, faster.kind)
+    return faster
 
 
 def _milliseconds(cupy: Any, way: Way, state: State, data: Batch, order: Order) -> float:

@@ -14,6 +14,7 @@ from portable_bp_cupy.guard import Differs, check
 from portable_bp_cupy.namespace import Namespace
 from portable_bp_cupy.persistent.kernel import Persistent
 from portable_bp_cupy.recorded import record
+from portable_bp_cupy.remembering import place_of
 from portable_bp_cupy.threads.axes import Unfit
 from portable_bp_cupy.threads.launching import Threads
 from portable_bp_cupy.threads.members import members_in
@@ -117,7 +118,10 @@ class CompiledEpoch:
             self._check(made, state, data, order)
             return made
 
-        return chosen(self._cupy, graph, kernel, dict(leaves_of(state)), data, order, exact=self._exact)
+        now = dict(leaves_of(state))
+        shapes = [(path, array.shape) for path, array in now.items()], forms(data, order), self._exact, self._tf32
+        place = place_of(self._cupy, graph.source, shapes)
+        return chosen(self._cupy, graph, kernel, now, data, order, exact=self._exact, place=place)
 
     def _check(self, way: Way, state: State, data: Batch, order: Order) -> None:
         check(way, self._plain, state, data, order, exact=self._exact, tf32=self._tf32)

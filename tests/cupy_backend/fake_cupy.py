@@ -7,6 +7,7 @@ graph does it when it is launched; products are refused while capturing, as by C
 import ctypes
 from contextlib import contextmanager
 from itertools import count
+from time import perf_counter
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
@@ -209,7 +210,7 @@ class Event:
     """A place in a stream. Copies are done as late as can be: when somebody waits for what is behind them."""
 
     def __init__(self, stream):
-        self.stream, self.before = stream, list(stream.pending)
+        self.stream, self.before, self.time = stream, list(stream.pending), perf_counter()
 
     def happen(self):
         for copy in self.before:
@@ -332,6 +333,7 @@ def cupy_module():
     )
     fake.copyto = copyto
     fake.concatenate = lambda arrays: forbidden("a copy of addresses") or on_device(np.concatenate(bare(arrays)))
+    fake.__version__ = "14.2.0"
     fake.get_default_memory_pool = lambda: SimpleNamespace(free_bytes=lambda: 2**20)
     runtime = SimpleNamespace(
         getDeviceCount=lambda: 1,

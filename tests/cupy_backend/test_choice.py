@@ -18,8 +18,9 @@ MILLISECONDS = choice._milliseconds
 
 
 @pytest.fixture(autouse=True)
-def kernel_is_faster(monkeypatch):
+def kernel_is_faster(monkeypatch, tmp_path):
     """A clock by which everything takes a kernel half of the graph's time, from the first step on."""
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(kernel, "THREADS", 32)
     monkeypatch.setattr(choice, "LEAST", 1)
     monkeypatch.setattr(choice, "_milliseconds", lambda cupy, way, *_: {"graph": 2.0, "persistent": 1.0}[way.kind])
@@ -68,6 +69,31 @@ def test_the_choice_is_made_once_for_batches_of_one_form(gpu, monkeypatch):
     monkeypatch.setattr(kernel.Persistent, "__init__", lambda self, *args: made.append(1) or original(self, *args))
     assert chosen(gpu, *small(gpu), ORDER) == "persistent"
     assert made == [1]
+
+
+CLOCKS = {"graph": {"graph": 1.0, "persistent": 2.0}, "persistent": {"graph": 2.0, "persistent": 1.0}}
+
+
+@pytest.mark.parametrize("first", CLOCKS)
+def test_a_later_process_takes_the_way_that_was_found_faster_whatever_its_clock_says(gpu, monkeypatch, first):
+    for faster in (first, *CLOCKS):
+        monkeypatch.setattr(choice, "_milliseconds", lambda cupy, way, *_, clock=CLOCKS[faster]: clock[way.kind])
+        assert chosen(gpu, *small(gpu), ORDER) == first
+
+
+@pytest.mark.parametrize("change", ["dtype", "device", "damage", "no folder"])
+def test_what_was_remembered_counts_for_the_same_program_on_the_same_device_alone(gpu, monkeypatch, tmp_path, change):
+    monkeypatch.setattr(choice, "_milliseconds", lambda cupy, way, *_: CLOCKS["graph"][way.kind])
+    assert chosen(gpu, *small(gpu), ORDER) == "graph"
+    (place,) = tmp_path.iterdir()
+    monkeypatch.setattr(choice, "_milliseconds", lambda cupy, way, *_: CLOCKS["persistent"][way.kind])
+    if change == "device":
+        monkeypatch.setitem(fake_cupy.Device.attributes, "MultiProcessorCount", 4)
+    elif change == "damage":
+        place.write_bytes(b"\xff" * 5)
+    elif change == "no folder":
+        monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "nowhere"))
+    assert chosen(gpu, *small(gpu, "float32" if change == "dtype" else "float64"), ORDER) == "persistent"
 
 
 def test_both_ways_are_timed_by_the_devices_clock(gpu, monkeypatch):
