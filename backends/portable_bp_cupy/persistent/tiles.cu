@@ -5,6 +5,9 @@
 typedef long long whole;
 typedef unsigned long long tickets;
 
+// After so many looks, many seconds, somebody will never come: an error is better than to wait for ever.
+constexpr unsigned MOST_LOOKS = 1u << 26;
+
 // Waits until all blocks are here; what they have written before can be read behind it. `arrived` only grows, and
 // `goal` says how many arrivals this barrier takes. All blocks must be resident, as a cooperative launch sees to.
 __device__ inline void barrier(tickets* arrived, tickets& goal) {
@@ -14,7 +17,10 @@ __device__ inline void barrier(tickets* arrived, tickets& goal) {
     if (threadIdx.x == 0) {
         __threadfence();
         atomicAdd(arrived, (tickets)1);
-        while (*(volatile tickets*)arrived < goal) __nanosleep(8);
+        for (unsigned looks = 0; *(volatile tickets*)arrived < goal; ++looks) {
+            __nanosleep(8);
+            if (looks == MOST_LOOKS) __trap();
+        }
         __threadfence();
     }
     __syncthreads();
