@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Captured:
     step, which it counts itself. So it is launched as it is for every step.
     """
 
-    kind: ClassVar[str] = "graph"
+    kind = "graph"
 
     def __init__(self, bench: Workbench, step: Step, state: State, data: Batch, order: Order, xp: Namespace) -> None:
         self._bench = bench

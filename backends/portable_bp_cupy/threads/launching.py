@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ BYTES = 8192
 class Threads:
     """The kernel for a step of a population on batches of one form; used as `Captured` is."""
 
-    kind: ClassVar[str] = "threads"
+    kind = "threads"
 
     def __init__(self, cupy: Any, recording: Recording, order: Order, *, exact: bool) -> None:
         """Raises Unfit where the step is not one that a thread can do for one member."""

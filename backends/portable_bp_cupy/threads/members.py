@@ -54,8 +54,7 @@ class Members:
     """
 
     def __init__(self, recording: Recording, *, joined: bool) -> None:
-        self.recording, self.joined = recording, joined
-        self.count = members_in(recording.leaves)
+        self.recording, self.count = recording, members_in(recording.leaves)
         sizes = {x.shape[0] // (self.count if joined else 1) for x in recording.rows}
         if len(sizes) != 1 or 0 in sizes or any(x.shape[0] % self.count for x in recording.rows if joined):
             raise Unfit("a batch that is not the members' in equal parts")
