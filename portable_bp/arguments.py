@@ -29,10 +29,9 @@ def real_number(name: str, value: Any, low: float = 0.0, high: float = INFINITY,
     """
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else INFINITY
     if not low <= number < high or (number == low and (above or low == -INFINITY)):
-        bounds = [f"{'above' if above else 'of at least'} {low:g}"] * (low > -INFINITY) + [f"below {high:g}"] * (
-            high < INFINITY
-        )
-        raise ConfigurationError(f"{name}={value!r}: it must be a finite number {' and '.join(bounds)}".rstrip())
+        least = "" if low == -INFINITY else f" {'above' if above else 'of at least'} {low:g}"
+        most = "" if high == INFINITY else f" and below {high:g}"
+        raise ConfigurationError(f"{name}={value!r}: it must be a finite number{least}{most}")
     return number
 
 

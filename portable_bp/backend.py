@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "portable_bp.backends"
 
+SHARE = 0.5
+"""Of a device's free memory that data may take: the rest is for evaluations, states and other networks' parameters."""
+
 State = dict[str, Any]
 Batch = tuple[Array, ...]
 Step = Callable[[State, Batch], tuple[State, Array]]
@@ -125,7 +128,10 @@ class Backend(ABC):
         return other
 
     def room(self) -> float:
-        """Bytes of data that may lie on the device now; what takes more stays on the host. By default no limit."""
+        """Bytes of data that may lie on the device now: `SHARE` of what is free; what takes more stays on the host.
+
+        By default there is no limit.
+        """
         return INFINITY
 
     def feed(self, data: tuple[HostArray, ...], rows: Sequence[HostArray]) -> Feed:

@@ -61,18 +61,23 @@ class Preparation:
         out = own.shapes(tuple(data[0].shape[1:]))[-1]
         weighted = weights(place.backend, *weight, data[1], own.loss, out, own.dtype)
         cut = Batches.of(data[0].shape[0], *batches)
-        measured = {"training": (place, data)} if measure_training else {}
-        if validation is not None:
-            pair = inputs.pair(validation)
-            its = self.placed(*pair)
-            measured["validation"] = its, its.batch(*pair, "validation ")
-        accuracy = all(where.has_classes(part[1]) for where, part in measured.values())
+        measured, accuracy = self._measured({"training": (place, data)} if measure_training else {}, validation)
         trained = data if weighted is None else (*data, weighted)
         on_host = place is not self and cut.size < cut.n
         if place is not self and not on_host:  # each step reads all of it
             trained = tuple(map(self.backend.asarray, trained))
-        sets = {name: part for name, (_, part) in measured.items()}
-        return Run(self.backend, self.model, trained, cut, sets, accuracy, on_host, self.look, own.names)
+        return Run(self.backend, self.model, trained, cut, measured, accuracy, on_host, self.look, own.names)
+
+    def _measured(
+        self, placed: dict[str, tuple[Preparation, Batch]], validation: tuple[Any, Any] | None
+    ) -> tuple[dict[str, Batch], bool]:
+        """The sets to measure, the validation set among them, each where there is room; whether all have classes."""
+        if validation is not None:
+            pair = inputs.pair(validation)
+            place = self.placed(*pair)
+            placed = {**placed, "validation": (place, place.batch(*pair, "validation "))}
+        accuracy = all(place.has_classes(data[1]) for place, data in placed.values())
+        return {name: data for name, (_, data) in placed.items()}, accuracy
 
     def has_classes(self, target: Array) -> bool:
         """Whether the targets are class numbers, rows with one 1 and else 0, or a single column of 0 and 1."""

@@ -24,12 +24,11 @@ def streamed(backend: Backend, epoch: Epoch) -> Epoch:
     A chunk has the rows of its batches one behind the other, so a step sees the same numbers as it would with all of
     the data on the device, and the result is the same to the last bit.
     """
-    host_xp, xp = host().xp, backend.xp
+    xp = backend.xp
 
     def run(state: State, data: Batch, orders: Sequence[Order]) -> tuple[State, Array]:
         parts, losses = [part for order in orders for part in _parts(data, order)], []
-        rows = [host_xp.reshape(part, (-1,)) for part in parts]
-        with closing(backend.feed(data, rows)) as chunks:
+        with closing(backend.feed(data, [_flat(host().xp, part) for part in parts])) as chunks:
             for part, chunk in zip(parts, chunks, strict=True):
                 state, found = epoch(state, chunk, [_consecutive(xp, part)])
                 losses.append(found)
@@ -45,6 +44,11 @@ def _parts(data: Batch, order: HostArray) -> Iterator[HostArray]:
     count = -(-steps // max(1, CHUNK // max(1, batch)))
     for i in range(count):
         yield order[i * steps // count : (i + 1) * steps // count]
+
+
+def _flat(xp: Namespace, part: HostArray) -> HostArray:
+    """The rows of a part, batch by batch."""
+    return xp.reshape(part, (-1,))
 
 
 def _consecutive(xp: Namespace, part: HostArray) -> Order:

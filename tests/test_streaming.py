@@ -1,5 +1,7 @@
 """Data that the device has no room for: moved in chunks, with the result of having all of it there."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -157,3 +159,28 @@ def test_rows_come_from_a_file_as_they_are_needed(small, tmp_path):
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     assert trained(small, mapped)[0].digest() == trained(small, X)[0].digest()
+
+
+def test_only_devices_with_memory_of_their_own_have_a_limit(backend):
+    limit = backend.room()
+    assert (limit == float("inf")) == (backend.device in ("cpu", "cpu:0", "CPU_DEVICE", "device1"))
+    assert limit > 2**20
+
+
+class FakeCuda:
+    """What torch knows of a GPU's memory."""
+
+    memory_reserved = staticmethod(lambda device: 30)
+    memory_allocated = staticmethod(lambda device: 10)
+    mem_get_info = staticmethod(lambda device: (100, 1000))
+
+
+def test_torch_and_jax_on_a_gpu_leave_half_of_what_is_free(monkeypatch):
+    for name, wanted in (("torch", 60), ("jax", 45)):
+        pytest.importorskip(name)
+        place = bp.get_backend(name)
+        device = SimpleNamespace(type="cuda", memory_stats=lambda: {"bytes_limit": 100, "bytes_in_use": 10})
+        monkeypatch.setattr(place, "_device", device)
+        if name == "torch":
+            monkeypatch.setattr(place, "_torch", SimpleNamespace(cuda=FakeCuda))
+        assert place.room() == wanted

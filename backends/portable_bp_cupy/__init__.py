@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from portable_bp.backend import Backend, Epoch, Feed, Step
+from portable_bp.backend import SHARE, Backend, Epoch, Feed, Step
 from portable_bp.errors import BackendError
 from portable_bp.precision import precisions_of
 from portable_bp_cupy.cache import require_writable
@@ -15,8 +15,6 @@ from portable_bp_cupy.products import multiplying
 
 __all__ = ["CupyBackend"]
 
-SHARE = 0.5
-"""Of the free memory that data may take: the rest is for evaluations, states and the parameters of other networks."""
 INSTALL = "pip install 'portable-bp[cuda13]' (or [cuda12] for a CUDA 12 driver); never two CuPy wheels at once"
 
 

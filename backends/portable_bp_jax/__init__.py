@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
-from portable_bp.backend import Backend, Batch, Epoch, Order, State, Step, T, lowered_by
+from portable_bp.backend import SHARE, Backend, Batch, Epoch, Order, State, Step, T, lowered_by
 from portable_bp.errors import BackendError
 from portable_bp.precision import precisions_of
 
@@ -81,7 +81,7 @@ class JaxBackend(Backend):
         known = self._device.memory_stats() or {}  # none on the CPU
         if not {"bytes_limit", "bytes_in_use"} <= set(known):
             return super().room()
-        return 0.5 * (known["bytes_limit"] - known["bytes_in_use"])  # type: ignore[no-any-return]
+        return SHARE * float(known["bytes_limit"] - known["bytes_in_use"])
 
     @contextmanager
     def activate(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from portable_bp.backend import Backend, OnDevice, T, lowered_by
+from portable_bp.backend import SHARE, Backend, OnDevice, T, lowered_by
 from portable_bp.errors import BackendError
 from portable_bp.precision import precisions_of
 
@@ -79,7 +79,7 @@ class TorchBackend(Backend):
             return super().room()
         cuda = self._torch.cuda
         cached = cuda.memory_reserved(self._device) - cuda.memory_allocated(self._device)
-        return 0.5 * (cuda.mem_get_info(self._device)[0] + cached)  # type: ignore[no-any-return]
+        return SHARE * float(cuda.mem_get_info(self._device)[0] + cached)
 
     @contextmanager
     def activate(self) -> Iterator[None]:

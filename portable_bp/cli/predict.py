@@ -15,7 +15,6 @@ import typer
 
 import portable_bp as bp
 from portable_bp.cli.choices import BYTES, PRECISION
-from portable_bp.cli.examples import examples
 from portable_bp.cli.folder import model_file
 from portable_bp.cli.printing import as_json, print_table
 from portable_bp.errors import FileError
@@ -40,6 +39,8 @@ def predict(
 
     The confidence in a class is the network's output for it: a probability, where the loss was a cross-entropy.
     """
+    from portable_bp.cli.examples import examples  # it imports NumPy, which --help does without
+
     model = model_file(model)
     net = bp.load(model, backend=backend, precision=precision)
     rows = classify(net, examples(net, file, as_bytes))

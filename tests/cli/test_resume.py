@@ -87,7 +87,7 @@ def misleading(monkeypatch):
     flipped = y.copy()
     flipped[:4] = 1 - y[:4]
     data = Data({"train": bp.datasets.Split(x, y), "validation": bp.datasets.Split(x, flipped)}, 2)
-    monkeypatch.setitem(TASKS, "xor", replace(TASKS["xor"], load=lambda _: data))
+    monkeypatch.setitem(TASKS, "xor", replace(TASKS["xor"], load=lambda *_: data))
 
 
 @pytest.mark.usefixtures("misleading")

@@ -8,7 +8,7 @@ from fake_cupy import HOST, Stream
 
 import portable_bp as bp
 from portable_bp import streaming
-from portable_bp_cupy import SHARE
+from portable_bp.backend import SHARE
 
 RNG = np.random.default_rng(9)
 X, LABELS = RNG.normal(size=(95, 30)).astype("float32"), RNG.integers(0, 4, 95)

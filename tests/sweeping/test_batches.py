@@ -55,7 +55,7 @@ def test_runs_with_and_without_what_wraps_the_optimizer_are_not(name):
 
 def test_every_option_is_one_s_own_or_shared():
     assert {*OWN, "weight_decay"} == {*module.OWN}
-    assert {*SHARED, *OWN, "weight_decay", "output_activation", "backend", "data"} == {*points({})[0]}
+    assert {*SHARED, *OWN, "weight_decay", "output_activation", "backend", "precision", "data"} == {*points({})[0]}
 
 
 def test_a_batch_ends_before_it_has_too_many_epochs_or_products(monkeypatch):
