@@ -10,7 +10,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["portable_bp", "yaml", "numpy.lib", "safetensors"]):
+with atheris.instrument_imports(include=["portable_bp", "yaml"]):
     from readers import outcome, readers
 
 

@@ -21,6 +21,7 @@ from portable_bp.checksum import sealed, unsealed
 from portable_bp.cli.evaluate import data_of
 from portable_bp.cli.examples import examples
 from portable_bp.cli.folder import CONFIGURATION, configuration_of
+from portable_bp.datasets import read_idx
 from portable_bp.history import History
 from portable_bp.sweeping.definition import read_definition
 from portable_bp.sweeping.figures import read_epochs
@@ -187,9 +188,9 @@ def readers(folder):
     return {
         "model": Reader("m", (model_bytes(trained),), load_and_use),
         "description": Reader("m", (description_bytes(trained),), load_and_use, with_fitting_checksum),
-        "idx": Reader("x", plain, bp.datasets.read_idx),
-        "packed idx": Reader("x", tuple(gzip.compress(one, mtime=0) for one in plain), bp.datasets.read_idx),
-        "idx in gzip": Reader("x", plain, bp.datasets.read_idx, lambda content: gzip.compress(content, 1, mtime=0)),
+        "idx": Reader("x", plain, read_idx),
+        "packed idx": Reader("x", tuple(gzip.compress(one, mtime=0) for one in plain), read_idx),
+        "idx in gzip": Reader("x", plain, read_idx, lambda content: gzip.compress(content, 1, mtime=0)),
         "sweep file": Reader("s.yaml", YAML, define),
         "sweep.json": Reader(DEFINITION, (SWEPT[DEFINITION],), go_on),
         "results.csv": Reader(RESULTS, (SWEPT[RESULTS],), go_on),
