@@ -46,7 +46,7 @@ def rows(folder, name):
 
 
 def wait_for_epoch(epoch, running, folder):
-    while not list((folder / "o").glob(f"checkpoints/epoch-{epoch:06}*")):
+    while max((folder / "o").glob("checkpoints/epoch-*.safetensors"), default=Path()).stem < f"epoch-{epoch:06}":
         assert running.poll() is None, running.communicate()
         time.sleep(0.005)
 
@@ -137,12 +137,13 @@ def counted(module, name):
     def call(*arguments, **more):
         mine = kind in (name, "any")
         calls.extend([name] * mine)
-        if mine and when == "before" and len(calls) == deadly:
+        its_turn = mine and len(calls) == deadly  # before others that it calls itself
+        if its_turn and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         try:
             return real(*arguments, **more)
         finally:
-            if mine and when == "after" and len(calls) == deadly:
+            if its_turn and when == "after":
                 os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(module, name, call)
@@ -196,7 +197,8 @@ def test_a_training_killed_at_every_call_that_changes_the_disk_goes_on(when, rep
         if outcome(tmp_path, *SHORT, program=program)[0] == 0:
             break
         status, stdout, stderr = outcome(tmp_path, *next_command(tmp_path, SHORT))
-        assert (status, stderr) == (0, ""), number
+        assert status == 0, number
+        assert stderr == "" or "this training has ended, complete after 6 epochs; nothing was left" in stderr, number
         assert json.loads(stdout)["digest"] == digest, number
     assert 50 < number < 999
     report(f"killed {when} every call that changes the disk", calls=number - 1)
