@@ -34,9 +34,7 @@ class Population(Contender):
     def epoch(self) -> float:
         with self.backend.activate():
             self.state, losses = self.run(self.state, self.data, [self.steps])
-            return float(
-                self.backend.xp.mean(losses)
-            )  # of thousands of networks, reading all takes longer than training
+            return float(self.backend.xp.mean(losses))  # to read them all takes longer than to train thousands
 
     @property
     def kinds(self) -> list[str]:

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import warnings
+from functools import reduce
 
 import fake_cupy
 import numpy as np
@@ -163,6 +164,22 @@ def test_reproducible_arithmetic_keeps_its_bits(gpu, compared, alone, middle, ba
     assert set(compared[0].kinds) == {"threads"}
 
 
+def test_only_native_arithmetic_rounds_quotients_as_it_likes(gpu, monkeypatch):
+    seen, original = [], fake_cupy.RawModule.__init__
+
+    def compiled(self, code, options):
+        if NAME in code:
+            seen.append(("-prec-div=false" in options, "log1p_straight(v" in code))
+        original(self, code, options)
+
+    monkeypatch.setattr(fake_cupy.RawModule, "__init__", compiled)
+    layers = [bp.Dense(6, 2), bp.Softplus(), bp.Dense(2, 4)]
+    for arithmetic in ("native", "reproducible"):
+        made = networks(gpu, layers, arithmetic=arithmetic)
+        bp.fit_together(made, X[:4], LABELS[:4], optimizers=bp.SGD(), epochs=2, batch_size=None)
+    assert seen == [(True, True), (False, False)]
+
+
 @pytest.mark.parametrize("batch_size", [None, 2])
 def test_more_steps_than_a_launch_is_given_are_done_in_parts(gpu, compared, monkeypatch, batch_size):
     monkeypatch.setattr(launching, "STEPS", 4)
@@ -273,6 +290,11 @@ NO_MEMBERS = {
     "they change places": (lambda xp, p: xp.flip(p, axis=0) * 1, (3, 2)),
     "sums are taken in unusual ways": (lambda xp, p: p - np.sum(p, -1, keepdims=True), (3, 2)),
     "there is only one": (lambda xp, p: p * 0.5, (1, 2)),
+    "they need much room": (
+        lambda xp, p: p + xp.sum(xp.expand_dims(p, axis=-1) * xp.arange(2000, dtype=p.dtype), axis=-1),
+        (3, 2),
+    ),
+    "they take long": (lambda xp, p: reduce(lambda y, _: xp.tanh(y), range(60), p), (2, 300)),
     "they are large": (lambda xp, p: p * 0.5, (2, 2000)),
 }
 

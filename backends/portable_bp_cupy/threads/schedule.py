@@ -107,7 +107,7 @@ def reads(members: Members, node: Node) -> list[Read]:
 
 
 def escaping(members: Members, steps: Sequence[Stage]) -> set[int]:
-    """Ids of what is read outside of the loop that computes it, or in another order, and so needs an array."""
+    """Ids of what is read outside of the loop that computes it, and so needs an array."""
     recording = members.recording
     ends = (*recording.results.values(), recording.loss)
     return {id(members.values[x].stored) for x in ends} | {
@@ -120,9 +120,7 @@ def _taken(members: Members, group: Group) -> Iterator[int]:
         yield from (id(members.values[x].stored) for x in group.inputs)
         return
     own = set(map(id, group.nodes))
-    for one in (one for node in group.nodes for one in reads(members, node)):
-        if id(one.stored) not in own or not in_order(one):
-            yield id(one.stored)
+    yield from (id(one.stored) for node in group.nodes for one in reads(members, node) if id(one.stored) not in own)
 
 
 def rows_read(members: Members, groups: Sequence[Group]) -> set[int]:
