@@ -65,7 +65,10 @@ class Training:
         return net.digest()
 
     def steps(self, backend: Backend, folder: str | Path | None = None) -> Iterator[dict[str, HostArray]]:
-        """Train step by step: after each one yield the parameters and the optimizer's state, as named NumPy arrays."""
+        """Train step by step: after each one yield the parameters and the optimizer's state, as named NumPy arrays.
+
+        The backend is active within the steps only: its context is the thread's, which goes on elsewhere between them.
+        """
         net = self.network(backend)
         place = net.backend
         with place.activate():
@@ -73,10 +76,14 @@ class Training:
             batches = Batches.of(data[0].shape[0], self.batch_size, True)
             state = net.start(self.optimizer)
             run = place.compile(training_step(place.xp, net.model, self.optimizer))
-            for epoch in range(1, self.epochs + 1):
-                for order in one_by_one(batches.orders(place, net.seed, epoch)):
+        for epoch in range(1, self.epochs + 1):
+            with place.activate():
+                orders = list(one_by_one(batches.orders(place, net.seed, epoch)))
+            for order in orders:
+                with place.activate():
                     state, _ = run(state, data, [order])
-                    yield _on_host(place, state)
+                    found = _on_host(place, state)
+                yield found
 
 
 def _on_host(backend: Backend, state: dict[str, Any]) -> dict[str, HostArray]:

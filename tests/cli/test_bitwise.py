@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import portable_bp as bp
@@ -18,6 +19,17 @@ ENCODER = golden.Training(LAYERS, bp.BinaryCrossEntropy(), bp.SGD(0.5), "float64
 IMAGES = golden.Training((bp.Dense(784, 10),), bp.SoftmaxCrossEntropy(), bp.SGD(0.5), "float32", 1, "mnist")
 DIGEST = ENCODER.digest(bp.get_backend("numpy"))
 WRONG = "f" * 64
+
+
+def test_trainings_side_by_side_that_end_early_leave_numpy_s_error_state_as_it_was():
+    before = np.geterr()
+    both = ENCODER.steps(bp.get_backend("numpy")), ENCODER.steps(bp.get_backend("numpy"))
+    for one in both:
+        next(one)
+        assert np.geterr() == before
+    for one in both:  # the first one first, not as nested contexts end
+        one.close()
+    assert np.geterr() == before
 
 
 class Twin(NUMPY):

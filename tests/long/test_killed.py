@@ -6,7 +6,6 @@ The short forms run with all tests; the long ones, hundreds of kills, with ``pyt
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -207,15 +206,15 @@ def test_a_training_killed_at_every_call_that_changes_the_disk_goes_on(when, rep
 # -- disks -------------------------------------------------------------------------------------------------------------
 
 
-def limited(size):
-    """As a quota would: no file larger than this."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))\n"
+"""As a quota would: no file larger than this."""
 
 
 def test_a_disk_without_room_ends_the_training_in_one_line_and_once_there_is_room_it_goes_on(undisturbed, tmp_path):
     killed_after_epoch(5, tmp_path)
     kept = max((tmp_path / "o/checkpoints").glob("epoch-*.safetensors"))
-    status, stdout, stderr = outcome(tmp_path, *RESUME, preexec_fn=limited(kept.stat().st_size - 100))
+    program = LIMITED.format(kept.stat().st_size - 100) + COMMAND
+    status, stdout, stderr = outcome(tmp_path, *RESUME, program=program)
     assert (status, stdout) == (2, "")
     assert "(File too large): make room or name another file; nothing was changed there" in stderr
     assert stderr.count("\n") == 1
