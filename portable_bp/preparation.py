@@ -11,8 +11,9 @@ from portable_bp.architecture import Architecture
 from portable_bp.arrays import Array
 from portable_bp.backend import Backend, Batch
 from portable_bp.backpropagation import Model
+from portable_bp.batches import Batches
 from portable_bp.streaming import host
-from portable_bp.training import Batches, Run
+from portable_bp.training import Run
 from portable_bp.tripwire.looking import Look
 from portable_bp.weights import weights
 

@@ -32,12 +32,12 @@ class Look:
         self._examples = 0
         return True
 
-
-def looked_at(data: Batch, order: Order) -> tuple[Batch, list[Order]]:
-    """The rows that a look takes of an order's first step, as data and order of an epoch of one step."""
-    if isinstance(order, int):
-        return tuple(array[: min(ROWS, array.shape[0]), ...] for array in data), [1]
-    return data, [order[:1, : min(ROWS, order.shape[1])]]
+    @staticmethod
+    def taken(data: Batch, order: Order) -> tuple[Batch, list[Order]]:
+        """The rows that a look takes of an order's first step, as data and order of an epoch of one step."""
+        if isinstance(order, int):
+            return tuple(array[: min(ROWS, array.shape[0]), ...] for array in data), [1]
+        return data, [order[:1, : min(ROWS, order.shape[1])]]
 
 
 def looking(xp: Namespace, model: Model) -> Step:
