@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Is told of the beginning, of each epoch and of the end of a `fit`; override what you need."""
+    """Is told of the beginning, of each epoch and of the end of a `fit`; override what you need.
+
+    It may set the network's parameters at the end; the next epoch would go on without what is set before.
+    """
 
     needs: tuple[str, ...] = ()
     """Columns of the history that it reads; `fit` refuses it where they aren't measured."""

@@ -317,6 +317,20 @@ def test_an_interrupt_writes_the_last_whole_epoch(tmp_path):
     assert kept(tmp_path) == [0, ENDED - 1]  # epoch 5 was not told to everybody
 
 
+class Meddling(bp.Callback):
+    """Sets the parameters after each epoch."""
+
+    def on_epoch_end(self, net, row):
+        net.params = [{name: 0 * array for name, array in own.items()} for own in net.params]
+
+
+def test_what_a_callback_does_to_the_parameters_is_in_no_checkpoint_as_it_is_in_no_training(tmp_path):
+    undisturbed, resumed = network(), network()
+    history = fit(undisturbed)
+    ended(network(), tmp_path, Meddling())
+    assert_same(resumed, undisturbed, (fit(resumed, resume=tmp_path), history))
+
+
 def test_a_training_that_diverges_leaves_its_last_good_epoch(tmp_path):
     net = network()
     with pytest.raises(bp.NonFiniteError):
