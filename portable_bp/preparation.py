@@ -26,9 +26,10 @@ class Preparation:
     architecture: Architecture
     model: Model
 
-    def placed(self, *given: Any) -> Preparation:
+    def placed(self, x: Any, *others: Any) -> Preparation:
         """Itself; or, where these arrays are more than the device has room for, one that leaves them on the host."""
-        return replace(self, backend=host()) if inputs.exceed(self.backend, given, self.architecture.dtype) else self
+        too_large = inputs.exceed(self.backend, x, others, self.architecture.dtype)
+        return replace(self, backend=host()) if too_large else self
 
     @cached_property
     def look(self) -> Look:
