@@ -105,7 +105,7 @@ class EarlyStopping(Callback):
                 f"EarlyStopping monitors {self.monitor!r}, and monitored {state['monitor']!r} when the checkpoint was "
                 "made: give the same monitor"
             )
-        self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+        self.best, self.best_epoch, self.waited = float(state["best"]), int(state["best_epoch"]), int(state["waited"])
         self.best_params = state["params"]
 
     def on_fit_end(self, net: Network) -> None:

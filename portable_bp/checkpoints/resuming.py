@@ -43,7 +43,9 @@ class Resumed:
         """Give the ``number``-th callback with a state its own."""
         try:
             callback.on_fit_resume(net, epochs, self.states[number])
-        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        except PortableBPError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise FileError(
                 f"{type(callback).__name__} can't take up its state from {str(self.path)!r} ({error!r}): it is that of "
                 "another version or damaged; take another checkpoint"

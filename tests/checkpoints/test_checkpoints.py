@@ -589,6 +589,7 @@ CRAFTED = {
     "states that are a number": lambda d, t: d["training"].update(callbacks=3),
     "a state that is a word": lambda d, t: d["training"].update(callbacks=["a"]),
     "a state without its entries": lambda d, t: d["training"].update(callbacks=[{}]),
+    "a state with words for numbers": lambda d, t: d["training"]["callbacks"][0].update(waited="long"),
     "epochs that are a word": lambda d, t: d["training"].update(epochs="ten"),
     "conditions that are a list": lambda d, t: d["training"].update(conditions=[]),
     "a best that is a word": lambda d, t: d["training"].update(best="the best"),
