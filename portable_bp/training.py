@@ -151,7 +151,7 @@ class Run:
         """0, or NaN where a look was due and met a number that isn't finite."""
         if self.look is None or not (self.look.due(epochs * self.batches.n, self.batches.size) or doubtful):
             return 0
-        return self.reaching(self.look.epoch)(state, *self.look.taken(self.data, orders[0]))[1]
+        return self.look.flag(self, state, orders[0])
 
     def _read(self, epochs: range, params: Tree, losses: Array, flag: Array | int) -> Columns:
         """Read everything that these epochs measured from the device, in one transfer."""

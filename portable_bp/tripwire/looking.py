@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from portable_bp.arrays import Array, Namespace
 from portable_bp.backend import Backend, Batch, Order, State, Step
 from portable_bp.backpropagation import Model
 from portable_bp.step_arrays import pass_arrays, state_arrays
+
+if TYPE_CHECKING:
+    from portable_bp.training import Run
 
 ROWS = 128
 """Examples that are looked at, at most."""
@@ -32,12 +37,16 @@ class Look:
         self._examples = 0
         return True
 
-    @staticmethod
-    def taken(data: Batch, order: Order) -> tuple[Batch, list[Order]]:
-        """The rows that a look takes of an order's first step, as data and order of an epoch of one step."""
-        if isinstance(order, int):
-            return tuple(array[: min(ROWS, array.shape[0]), ...] for array in data), [1]
-        return data, [order[:1, : min(ROWS, order.shape[1])]]
+    def flag(self, run: Run, state: State, order: Order) -> Array:
+        """0 where everything in the first step of this order is finite, else NaN, of shape (1,)."""
+        return run.reaching(self.epoch)(state, *looked_at(run.data, order))[1]
+
+
+def looked_at(data: Batch, order: Order) -> tuple[Batch, list[Order]]:
+    """The rows that a look takes of an order's first step, as data and order of an epoch of one step."""
+    if isinstance(order, int):
+        return tuple(array[: min(ROWS, array.shape[0]), ...] for array in data), [1]
+    return data, [order[:1, : min(ROWS, order.shape[1])]]
 
 
 def looking(xp: Namespace, model: Model) -> Step:

@@ -12,7 +12,7 @@ from portable_bp.batches import one_by_one
 from portable_bp.optimizers.optimizer import each
 from portable_bp.step_arrays import Place, StepArrays, by_place, pass_arrays, state_arrays
 from portable_bp.training import Run
-from portable_bp.tripwire.looking import Look
+from portable_bp.tripwire.looking import looked_at
 
 BEFORE = 4
 """Steps that are shown before the one that failed: enough to see numbers grow."""
@@ -52,7 +52,7 @@ def replay(
         shown, after = _until_bad(run, epoch, begun, orders, skipped)
         if shown[-1].bad and len(shown) > 2:  # else the first bad number came before
             return shown
-    data, (order,) = Look.taken(run.data, orders[0])
+    data, (order,) = looked_at(run.data, orders[0])
     return shown if shown[-1].bad else [*shown, _seen(run.backend, steps + 1, _pass(run, after, data, order))]
 
 

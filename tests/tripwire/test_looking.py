@@ -7,7 +7,7 @@ import pytest
 
 import portable_bp as bp
 from portable_bp.step_arrays import state_arrays
-from portable_bp.tripwire.looking import Look, looking
+from portable_bp.tripwire.looking import Look, looked_at, looking
 
 X, LABELS = np.random.default_rng(0).normal(size=(10, 4)), np.arange(10) % 2
 
@@ -59,7 +59,7 @@ def test_every_array_that_a_training_computes_is_seen(name, backend):
         data = net.preparation.batch(X, LABELS)
         for order in (1, backend.asarray(np.arange(10).reshape(2, 5))):
             epoch = Look(backend, net.model).epoch
-            found = backend.to_numpy(epoch(state_of(net), *Look.taken(data, order))[1])
+            found = backend.to_numpy(epoch(state_of(net), *looked_at(data, order))[1])
             assert found.shape == (1,)
             assert found[0] == 0 if finite else np.isnan(found[0])
 
