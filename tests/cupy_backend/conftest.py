@@ -14,6 +14,7 @@ import fake_cupy
 import fake_streams
 
 from portable_bp_cupy import CupyBackend
+from portable_bp_cupy.threads import launching
 
 
 @pytest.fixture
@@ -29,3 +30,9 @@ def gpu(monkeypatch):
     monkeypatch.setitem(sys.modules, "nvmath.bindings", bindings)
     fake_streams.TAPE.calls = None
     return CupyBackend()
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """One thread a member, as where there are thousands of them; else several share its rows."""
+    return lambda one: monkeypatch.setattr(launching, "FULL", 1 if one else 16384)

@@ -1,32 +1,21 @@
 """Populations trained by a thread a member, against the plain loop, on the fake CuPy."""
 
 import re
-import shutil
-import subprocess
-import warnings
-from functools import reduce
 
 import fake_cupy
 import numpy as np
 import pytest
 from fake_cupy import bare
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
 
 import portable_bp as bp
 from portable_bp.backend import Backend
 from portable_bp.checking.cases import LAYERS, LOSSES, OPTIMIZERS
-from portable_bp_cupy import CupyBackend, guard
-from portable_bp_cupy.captured import forms
+from portable_bp_cupy import CupyBackend
 from portable_bp_cupy.compiled import CompiledEpoch
-from portable_bp_cupy.recorded import record
 from portable_bp_cupy.threads import launching
-from portable_bp_cupy.threads.axes import Unfit
-from portable_bp_cupy.threads.launching import Threads, options
-from portable_bp_cupy.threads.registers import NAME, functions
+from portable_bp_cupy.threads.registers import NAME
 from portable_bp_numpy.replay import leaves_of
 
-NVCC = shutil.which("nvcc")
 RNG = np.random.default_rng(5)
 X, LABELS = RNG.normal(size=(12, 6)), RNG.integers(0, 4, 12)
 CLOSE = {"float32": 2e-5, "float64": 1e-11}
@@ -77,12 +66,6 @@ def networks(place, layers=NETWORK, loss=None, count=3, **options):
 def require_threads(made, orders):
     """Require that threads trained, on batches of so many forms."""
     assert [epoch.kinds for epoch in made] == [["threads"] * orders]
-
-
-@pytest.fixture
-def alone(monkeypatch):
-    """One thread a member, as where there are thousands of them; else several share its rows."""
-    return lambda one: monkeypatch.setattr(launching, "FULL", 1 if one else 16384)
 
 
 @pytest.mark.parametrize(("dtype", "batch_size"), [("float64", 5), ("float32", None)])
@@ -205,117 +188,6 @@ def test_a_member_that_diverges_does_so_alone(gpu):
         assert one.history["loss"] == pytest.approx(other.history["loss"], rel=1e-9)
 
 
-def captured(gpu, step, state, data, order):
-    """Threads for a step, with the numbers that they and the plain loop come to."""
-    own = Threads(gpu._cupy, record(step, state, forms(data, order), gpu.xp), order, exact=False)
-    losses = np.concatenate([bare(part) for part in own(dict(leaves_of(state)), data, order)])
-    expected, expected_losses = Backend.compile(gpu, step)(state, data, [order])
-    return own, [(losses, expected_losses)] + [(own.state[path], array) for path, array in leaves_of(expected)]
-
-
-K = 3
-SIMPLE = [np.tanh, np.negative, lambda x: np.swapaxes(x, -1, -2), lambda x: np.sum(x, axis=-2, keepdims=True) + 0 * x]
-SIMPLE += [lambda x: np.max(x, axis=-1, keepdims=True) - x, lambda x: np.min(x, axis=(-2, -1), keepdims=True) * x]
-SIMPLE += [lambda x: np.concatenate([x[..., 1:], 2 * x[..., :1]], axis=-1), lambda x: np.stack([x, x + 1])[1]]
-SIMPLE += [lambda x: np.reshape(np.reshape(x, (*x.shape[:-2], 9))[..., 2:], (*x.shape[:-2], 7, 1))[..., :3, :] * x]
-DOUBLE = [np.add, np.multiply, np.matmul, lambda x, y: np.where(x > y, x, 0.5 * y), lambda x, y: x - y[..., 1:2, :]]
-DOUBLE += [lambda x, y: np.matmul(np.swapaxes(x, -1, -2), y), lambda x, y: x * y[..., :1]]
-CALLS = st.tuples(st.integers(0, len(SIMPLE) - 1), st.integers(0, 9)) | st.tuples(
-    st.integers(0, len(DOUBLE) - 1), st.integers(0, 9), st.integers(0, 9)
-)
-ROWS = ["whole", "shared", "own"]
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(CALLS, min_size=1, max_size=8),
-    st.lists(st.integers(0, 99), min_size=3, max_size=3),
-    st.sampled_from(ROWS),
-    st.booleans(),
-)
-def test_random_programs_give_the_plain_loops_numbers(gpu, alone, program, chosen, rows, one):
-    """Members, rows and numbers with 3 × 3 of each: what is not refused must be right."""
-    alone(one)
-    table = gpu.asarray(np.arange(7.0) / 7)
-    simple = [*SIMPLE, lambda x: gpu.xp.take(table, np.where(x > 0, 4, 1), axis=0) * x]
-
-    def step(state, batch):
-        x = np.reshape(batch[0], (K, 3, 3)) if rows == "own" else batch[0]
-        known = [state["p"], state["q"], x]
-        for which, *of in program:
-            given = [known[-1 - i % len(known)] for i in of]
-            known.append(np.tanh((simple if len(of) == 1 else DOUBLE)[which](*given)))
-        p, q, loss = (known[-1 - i % len(known)] for i in chosen)
-        summed = np.matmul(np.swapaxes(x, -1, -2), loss)
-        return {"p": p + 0 * state["q"], "q": state["p"] - 0.1 * q}, np.sum(summed * state["q"], axis=(-2, -1))
-
-    rng = np.random.default_rng(0)
-    state = {name: gpu.asarray(rng.normal(size=(K, 3, 3))) for name in "pq"}
-    order = rng.integers(0, 7, (3, 3 * K if rows == "own" else 3))
-    data = (gpu.asarray(rng.normal(size=(3 if rows == "whole" else 7, 3))),)
-    try:
-        _, pairs = captured(gpu, step, state, data, 3 if rows == "whole" else gpu.asarray(order))
-    except Unfit:
-        assume(False)
-    for found, expected in pairs:
-        np.testing.assert_allclose(bare(found), bare(expected), rtol=1e-9, atol=1e-12)
-
-
-EXCHANGES = {
-    "exchanged": lambda xp, p, q: (q, p),
-    "turned": lambda xp, p, q: (xp.matrix_transpose(p), q + p),
-    "the same twice": lambda xp, p, q: (p + q, p + q),
-    "read after its successor": lambda xp, p, q: (p * 2, (p * 2) * p + xp.matrix_transpose(p)),
-    "a view of the successor": lambda xp, p, q: (xp.matrix_transpose(p + q), p + q),
-    "one of them stays": lambda xp, p, q: (p, q + p),
-}
-
-
-@pytest.mark.parametrize("change", EXCHANGES.values(), ids=EXCHANGES)
-def test_awkward_changes_of_the_state_are_done_by_threads(gpu, change):
-    def step(state, batch):
-        p, q = change(gpu.xp, state["p"], state["q"])
-        total = gpu.xp.sum(state["p"] * q, axis=(-2, -1))
-        return {"p": p, "q": q, "t": state["t"] + 1}, total * gpu.xp.sum(batch[0])
-
-    state = {name: gpu.asarray(RNG.normal(size=(3, 2, 2))) for name in "pq"}
-    state["t"] = gpu.asarray(np.zeros((), np.int64))
-    _, pairs = captured(gpu, step, state, (gpu.asarray(X),), 3)
-    for found, expected in pairs:
-        np.testing.assert_allclose(bare(found), bare(expected), rtol=1e-12)
-
-
-NO_MEMBERS = {
-    "one takes from the others": (lambda xp, p: p - xp.sum(p, axis=0, keepdims=True) / 3, (3, 2)),
-    "they change places": (lambda xp, p: xp.flip(p, axis=0) * 1, (3, 2)),
-    "sums are taken in unusual ways": (lambda xp, p: p - np.sum(p, -1, keepdims=True), (3, 2)),
-    "there is only one": (lambda xp, p: p * 0.5, (1, 2)),
-    "they need much room": (
-        lambda xp, p: p + xp.sum(xp.expand_dims(p, axis=-1) * xp.arange(2000, dtype=p.dtype), axis=-1),
-        (3, 2),
-    ),
-    "they take long": (lambda xp, p: reduce(lambda y, _: xp.tanh(y), range(60), p), (2, 300)),
-    "they are large": (lambda xp, p: p * 0.5, (2, 2000)),
-}
-
-
-@pytest.mark.parametrize(("change", "shape"), NO_MEMBERS.values(), ids=NO_MEMBERS)
-def test_what_no_thread_can_do_alone_is_captured_without_a_word(gpu, change, shape):
-    def step(state, batch):
-        after = {"p": change(gpu.xp, state["p"]) + gpu.xp.sum(batch[0]), "t": state["t"] + 1}
-        return after, gpu.xp.sum(state["p"] * state["p"], axis=-1)
-
-    state = {"p": gpu.asarray(RNG.normal(size=shape)), "t": gpu.asarray(np.zeros((), np.int64))}
-    epoch, data = gpu.compile(step), (gpu.asarray(X),)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found, losses = epoch(state, data, [3])
-    assert epoch.kinds == ["graph"]
-    expected, expected_losses = Backend.compile(gpu, step)(state, data, [3])
-    np.testing.assert_allclose(bare(found["p"]), bare(expected["p"]), rtol=1e-12)
-    np.testing.assert_allclose(bare(losses), bare(expected_losses), rtol=1e-12)
-
-
 def test_networks_too_large_for_a_thread_are_captured(gpu, compared):
     layers = [bp.Dense(6, 40), bp.Tanh(), bp.Dense(40, 4)]
     bp.fit_together(networks(gpu, layers, dtype="float64"), X, LABELS, optimizers=bp.Adam(), epochs=2, batch_size=None)
@@ -327,146 +199,3 @@ def test_one_kernel_serves_any_number_of_members_and_steps(gpu, compared):
     for count in (2, 3, 33):
         bp.fit_together(networks(gpu, count=count), X, LABELS, optimizers=bp.SGD(), epochs=count % 5, batch_size=None)
     assert len(set(fake_cupy.RawModule.sources[before:])) == 1
-
-
-def test_the_logarithm_without_a_branch_is_right_within_a_unit_in_the_last_place(gpu):
-    kernel = (
-        'extern "C" __global__ void one(const float* x, float* y) { y[blockIdx.x] = log1p_straight(x[blockIdx.x]); }'
-    )
-    ends = np.asarray([-np.inf, -2, -1, -0.0, 0.0, 1e-45, 3e38, np.inf, np.nan])
-    parts = [
-        RNG.random(100_000),
-        np.exp(-80 * RNG.random(100_000)),
-        -RNG.random(100_000),
-        np.exp(80 * RNG.random(100_000)),
-    ]
-    x = np.concatenate([ends, *parts]).astype("float32")
-    y = gpu.asarray(np.empty_like(x))
-    gpu._cupy.RawModule(f"{functions()}\n{kernel}", options(exact=False)).get_function("one")(
-        (len(x),), (1,), (gpu.asarray(x), y)
-    )
-    with np.errstate(all="ignore"):
-        expected = np.log1p(x.astype("float64"))
-        units = np.spacing(np.abs(expected).astype("float32")).astype("float64")
-        errors = np.abs(bare(y) - expected) / units
-    np.testing.assert_array_equal(bare(y)[:9], expected.astype("float32")[:9])
-    assert np.nanmax(errors[9:]) < 1
-
-
-def encoder_step(gpu, rule, dtype="float32"):
-    """Step, state and data of three encoders 8-3-8, in which the mutants live."""
-    made = networks(gpu, [bp.Dense(8, 3), bp.Sigmoid(), bp.Dense(3, 8)], bp.BinaryCrossEntropy(), dtype=dtype)
-    seen = []
-
-    def compile_none(self, step, *, as_written=False):
-        return lambda *given: seen.extend([step, *given]) or Backend.compile(self, step)(*given)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CupyBackend, "compile", compile_none)
-        x = np.eye(8) + 0.1
-        bp.fit_together(made, x, np.eye(8), optimizers=[rule(k) for k in range(3)], epochs=1, batch_size=None)
-    return seen[:3]
-
-
-BOUND, TERM = re.compile(r"i\d < (\d+)"), re.compile(r"fma\([^;]*, (\w+(?:\[[^\]]*\])?)\);")
-EXCHANGE = re.compile(r"other = __shfl_xor_sync[^;]*;[^;]*;")
-
-
-def mutants(lines):
-    """Line by line: one bound a turn short, one product left out, one member, row or step left out, a sign turned."""
-    for n, line in list(enumerate(lines))[functions().count("\n") :]:
-        empties = "= (0x0.0p+0);" in "".join(lines[n : n + 3])  # a sum that starts with something else is undefined
-        for found in BOUND.finditer(line) if not empties else ():
-            yield n, line[: found.start(1)] + str(int(found[1]) - 1) + line[found.end(1) :]
-        for found in TERM.finditer(line):
-            yield n, f"{line[: found.start()]}{found[1]};"
-        for right, wrong in (
-            ("r < 8", "r < 7"),
-            ("k >= members", "k >= members - 1"),
-            ("step < steps", "step > steps"),
-        ):
-            if right in line:
-                yield n, line.replace(right, wrong)
-        if " - v" in line or " - x" in line:
-            yield n, line.replace(" - v", " + v").replace(" - x", " + x")
-
-
-@pytest.mark.parametrize("one", [True, False], ids=["a thread", "several"])
-def test_a_kernel_that_leaves_something_out_is_found_whatever_it_is(gpu, alone, one):
-    alone(one)
-    step, state, data = encoder_step(gpu, lambda k: bp.SGD(0.3 + 0.1 * k), "float64")
-    recording, plain = record(step, state, forms(data, 1), gpu.xp), Backend.compile(gpu, step)
-    tried = Threads(gpu._cupy, recording, 1, exact=False)
-    guard.check(tried, plain, state, data, 1, exact=False)
-    lines = tried.source.splitlines()
-    start, wrong = functions().count("\n"), list(mutants(lines))
-    assert len(wrong) > 50
-    kernels = ["\n".join([*lines[start:n], line, *lines[n + 1 :]]) for n, line in wrong]
-    kernels = [kernel.replace(NAME, f"{NAME}_{number}") for number, kernel in enumerate(kernels)]
-    module = gpu._cupy.RawModule(code="\n".join([functions(), *kernels]), options=options(exact=False))
-    survivors = []
-    for number, (n, line) in enumerate(wrong):
-        tried._function = module.get_function(f"{NAME}_{number}")
-        try:
-            guard.check(tried, plain, state, data, 1, exact=False)
-            survivors.append((lines[n], line))
-        except guard.Differs:
-            continue
-    assert not survivors
-
-
-def test_a_wrong_kernel_is_not_used_and_said(gpu, monkeypatch):
-    step, state, data = encoder_step(gpu, lambda k: bp.SGD(0.3))
-    original = fake_cupy.RawModule.__init__
-    monkeypatch.setattr(
-        fake_cupy.RawModule,
-        "__init__",
-        lambda self, code, options: original(self, code.replace("r < 8", "r < 7"), options),
-    )
-    epoch = gpu.compile(step)
-    with pytest.warns(RuntimeWarning, match="by a captured graph and not by a thread a member, .* failed its check"):
-        _, losses = epoch(state, data, [5])
-    assert epoch.kinds == ["graph"]
-    np.testing.assert_allclose(bare(losses), bare(Backend.compile(gpu, step)(state, data, [5])[1]), rtol=1e-5)
-
-
-def nvidia_compiled(source, path, *more):
-    path.write_text(source)
-    chosen = [*options(exact=False), *more, "-arch=sm_90", "--Werror=all-warnings"]
-    return subprocess.run([NVCC, *chosen, "-o", str(path) + ".out", str(path)], text=True, capture_output=True)
-
-
-RULES_IN_REGISTERS = {
-    "SGD": lambda k: bp.SGD(0.1 + k),
-    "Momentum": lambda k: bp.Momentum(0.1 + k),
-    "Adam": lambda k: bp.Adam(0.1 + k),
-}
-
-
-@pytest.mark.skipif(NVCC is None, reason="nvcc is not installed, which would compile the kernels")
-@pytest.mark.parametrize("rule", RULES_IN_REGISTERS)
-def test_nvidias_compiler_finds_registers_for_an_encoder(gpu, alone, tmp_path, rule):
-    alone(True)
-    step, state, data = encoder_step(gpu, RULES_IN_REGISTERS[rule])
-    source = Threads(gpu._cupy, record(step, state, forms(data, 1), gpu.xp), 1, exact=False).source
-    done = nvidia_compiled(source, tmp_path / "own.cu", "-cubin", "-Xptxas=-v")
-    assert done.returncode == 0, done.stderr
-    stack = int(re.search(r"(\d+) bytes stack frame", done.stderr)[1])
-    assert stack <= (160 if rule == "Adam" else 0), done.stderr  # 236 numbers of state and gradients, 255 registers
-
-
-@pytest.mark.skipif(NVCC is None, reason="nvcc is not installed, which would compile the kernels")
-def test_nvidias_compiler_takes_threads_for_masks_mini_batches_and_reproducible_arithmetic(gpu, tmp_path):
-    before = len(fake_cupy.RawModule.sources)
-    step, *given = encoder_step(gpu, lambda k: bp.SGD(0.1 + k))
-    gpu.compile(step)(*given, [2])
-    layers = [bp.Dense(6, 4), bp.GELU(), bp.Dropout(0.3), bp.Dense(4, 4), bp.ELU(), bp.Dense(4, 4)]
-    for dtype in ("float32", "float64"):
-        bp.fit_together(networks(gpu, layers, dtype=dtype), X, LABELS, optimizers=bp.Adam(), epochs=1, batch_size=5)
-    made = networks(gpu, [bp.Dense(6, 3), bp.ReLU(), bp.Dense(3, 4)], arithmetic="reproducible")
-    bp.fit_together(made, X, LABELS, optimizers=bp.SGD(), epochs=1, batch_size=5)
-    found = [source for source in fake_cupy.RawModule.sources[before:] if NAME in source]
-    assert len(found) == 7
-    for number, source in enumerate(found):
-        done = nvidia_compiled(source, tmp_path / f"{number}.cu", "-ptx")
-        assert done.returncode == 0, done.stderr
