@@ -40,8 +40,6 @@ def write(path: Path, description: Description, tensors: Mapping[str, HostArray]
 def read(path: Path) -> tuple[Description, Tensors]:
     """Read a file that `write` wrote; the description is a dict, but what is in it may be anything.
 
-    At most the file's own size is read into memory.
-
     Raises FileError for a file that is missing, truncated, changed since it was written, or none of portable_bp's.
     """
     text, tensors = _parts(path)

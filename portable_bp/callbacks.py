@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Is told of the beginning, of each epoch and of the end of a `fit`; override what you need."""
+    """Is told of the beginning, of each epoch and of the end of a `fit`; override what you need.
+
+    It may set the network's parameters at the end; the next epoch would go on without what is set before.
+    """
 
     needs: tuple[str, ...] = ()
     """Columns of the history that it reads; `fit` refuses it where they aren't measured."""
@@ -102,7 +105,7 @@ class EarlyStopping(Callback):
                 f"EarlyStopping monitors {self.monitor!r}, and monitored {state['monitor']!r} when the checkpoint was "
                 "made: give the same monitor"
             )
-        self.best, self.best_epoch, self.waited = state["best"], state["best_epoch"], state["waited"]
+        self.best, self.best_epoch, self.waited = float(state["best"]), int(state["best_epoch"]), int(state["waited"])
         self.best_params = state["params"]
 
     def on_fit_end(self, net: Network) -> None:

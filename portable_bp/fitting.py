@@ -38,6 +38,8 @@ class Fit:
     """Whether a callback asked to stop."""
     resumed: Resumed | None = None
     """The checkpoint from which it goes on."""
+    state: State = field(default_factory=dict)
+    """From which the next epoch goes on, whatever a callback may do to the network meanwhile."""
 
     def __post_init__(self) -> None:
         self.begun = self.net.epoch
@@ -74,13 +76,14 @@ class Fit:
     def train(self, epoch: Epoch) -> History:
         """Train what is left and return what was measured, by the whole fit."""
         net = self.net
-        net.history = self.history
+        net.history, self.state = self.history, net.state
         net.settings = {"optimizer": net.optimizer, "epochs": self.epochs, **self.run.settings}
         epoch = self.run.reaching(epoch)
         numbers = range(net.epoch + 1, net.epoch + 1 if self.ended else self.begun + self.epochs + 1)
         with self._told_of_begin_and_end(len(numbers)):
             at_once = self.run.at_once(net.state["params"]) if only_read_rows(self.callbacks) else 1
             for state, columns in self._epochs(epoch, numbers, at_once):
+                self.state = state
                 net.arrive(state, int(columns["epoch"][-1]))
                 self.history.extend(columns)
                 for row in Rows(columns) if self.callbacks else ():
@@ -92,9 +95,9 @@ class Fit:
     def _epochs(self, epoch: Epoch, numbers: range, at_once: int) -> Iterator[tuple[State, Columns]]:
         """What `Run.epochs` gives; a NonFiniteError names the place where it began."""
         try:
-            yield from self.run.epochs(epoch, self.net.state, numbers, at_once)
+            yield from self.run.epochs(epoch, self.state, numbers, at_once)
         except NonFiniteError as error:
-            raise Locator(self.run, epoch).located(self.net.state, self.history, error) from None
+            raise Locator(self.run, epoch).located(self.state, self.history, error) from None
 
     @contextmanager
     def _told_of_begin_and_end(self, epochs: int) -> Iterator[None]:

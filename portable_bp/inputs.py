@@ -40,17 +40,17 @@ def move(backend: Backend, value: Any, name: str, dtype: str, *, copy: bool = Fa
     return host if backend.owns(host) and not copy else backend.asarray(host)
 
 
-def exceed(backend: Backend, given: Sequence[Any], dtype: str) -> bool:
-    """Whether what was given is to stay on the host: NumPy arrays that take more than the device has room for.
+def exceed(backend: Backend, x: Any, others: Sequence[Any], dtype: str) -> bool:
+    """Whether x and what goes with it stay on the host: NumPy arrays that take more than the device has room for.
 
     Where one of them lies on a device already, all are to be there.
     """
-    hosted = [value for value in given if isinstance(value, np.ndarray)]
-    if any(array_api_compat.is_array_api_obj(x) and not isinstance(x, (np.ndarray, np.generic)) for x in given):
+    given = (x, *others)
+    if any(array_api_compat.is_array_api_obj(one) and not isinstance(one, (np.ndarray, np.generic)) for one in given):
         return False
-    return (
-        sum(x.size * np.dtype(np.uint8 if _are_bytes(backend, x) else dtype).itemsize for x in hosted) > backend.room()
-    )
+    sizes = [one.size if isinstance(one, np.ndarray) else 0 for one in given]
+    itemsize = np.dtype(dtype).itemsize  # of all but bytes, which x alone may stay
+    return (1 if _are_bytes(backend, x) else itemsize) * sizes[0] + itemsize * sum(sizes[1:]) > backend.room()
 
 
 def _on_device(backend: Backend, value: Any, name: str) -> bool:

@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from portable_bp.errors import FileError
+from portable_bp.writing import require_growable
 
 LOCK = ".lock"
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""The number of the process is written into the file, and so not through a link to another one."""
 
 
 @contextmanager
@@ -30,7 +33,8 @@ def locked(folder: Path) -> Iterator[None]:
 def _taken(path: Path, folder: Path) -> int:
     while True:
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            require_growable(path)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o644)
         except OSError as error:
             raise FileError(
                 f"can't write to {str(folder)!r} ({error.strerror}): name a folder that is there and writable"

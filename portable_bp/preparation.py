@@ -11,8 +11,9 @@ from portable_bp.architecture import Architecture
 from portable_bp.arrays import Array
 from portable_bp.backend import Backend, Batch
 from portable_bp.backpropagation import Model
+from portable_bp.batches import Batches
 from portable_bp.streaming import host
-from portable_bp.training import Batches, Run
+from portable_bp.training import Run
 from portable_bp.tripwire.looking import Look
 from portable_bp.weights import weights
 
@@ -25,9 +26,10 @@ class Preparation:
     architecture: Architecture
     model: Model
 
-    def placed(self, *given: Any) -> Preparation:
+    def placed(self, x: Any, *others: Any) -> Preparation:
         """Itself; or, where these arrays are more than the device has room for, one that leaves them on the host."""
-        return replace(self, backend=host()) if inputs.exceed(self.backend, given, self.architecture.dtype) else self
+        too_large = inputs.exceed(self.backend, x, others, self.architecture.dtype)
+        return replace(self, backend=host()) if too_large else self
 
     @cached_property
     def look(self) -> Look:

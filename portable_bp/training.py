@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import repeat
 from math import isfinite, prod
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from portable_bp.arguments import whole_number
 from portable_bp.arrays import Array, Namespace
 from portable_bp.backend import Backend, Batch, Epoch, Order, State
 from portable_bp.backpropagation import Model
+from portable_bp.batches import Batches
 from portable_bp.errors import NonFiniteError
 from portable_bp.history import Columns
 from portable_bp.optimizers.optimizer import Tree
 from portable_bp.streaming import host, streamed
-from portable_bp.streams import Stream
-from portable_bp.tripwire.looking import Look, looked_at
+
+if TYPE_CHECKING:
+    from portable_bp.tripwire.looking import Look
 
 STEPS_AT_ONCE, NUMBERS_AT_ONCE, PRODUCTS_AT_ONCE = 2**13, 2**22, 2**27
 """Limits of epochs run in one call, in steps, numbers of their inputs, and products: tenths of a second at most."""
@@ -29,51 +29,6 @@ EVALUATED_AT_ONCE = 8192
 """Rows of one forward pass in an evaluation: some tens of MB for MNIST, so that large sets don't exhaust a GPU."""
 
 
-@dataclass(frozen=True)
-class Batches:
-    """How n examples are cut into mini-batches: all of ``size`` but the last, which has the rest."""
-
-    n: int
-    size: int
-    shuffle: bool
-
-    @classmethod
-    def of(cls, n: int, size: int | Literal["auto"] | None, shuffle: bool) -> Batches:
-        """Cut n examples into batches of ``size``; None is the whole set, "auto" 32 or the whole set if smaller."""
-        if size == "auto":
-            return cls(n, min(n, 32), shuffle)
-        return cls(
-            n, n if size is None else whole_number("batch_size", size, 1, n, ", or None for the whole set"), shuffle
-        )
-
-    @property
-    def sizes(self) -> list[int]:
-        """Number of examples in every batch of an epoch."""
-        full, rest = divmod(self.n, self.size)
-        return [self.size] * full + [rest] * (rest > 0)
-
-    @property
-    def differ(self) -> bool:
-        """Whether networks of different seeds see different batches."""
-        return self.shuffle and self.size < self.n
-
-    def orders(self, backend: Backend, seed: int, epoch: int) -> list[Order]:
-        """Row numbers of an epoch's batches, int64: (steps, size), and (1, rest) where a rest remains.
-
-        A batch that is the whole set is just the number 1, of steps. A shuffled order is drawn on the host from
-        (seed, "order", epoch), so it is the same on every backend.
-        """
-        xp, cut = backend.xp, self.n - self.n % self.size
-        if self.size == self.n:
-            return [1]
-        if self.shuffle:
-            order = backend.asarray(Stream(seed, "order", step=epoch).permutation(self.n))
-        else:
-            order = xp.arange(self.n, dtype=xp.int64)
-        parts = [xp.reshape(order[:cut], (-1, self.size))]
-        return [*parts, xp.reshape(order[cut:], (1, -1))] if cut < self.n else parts
-
-
 def parts(backend: Backend, data: Batch) -> Iterator[Batch]:
     """The rows of data in parts, on the device; what lies on the host is moved part by part."""
     n = data[0].shape[0]
@@ -81,14 +36,6 @@ def parts(backend: Backend, data: Batch) -> Iterator[Batch]:
     if backend.owns(data[0]):
         return (tuple(array[start:stop, ...] for array in data) for start, stop in cuts)
     return backend.feed(data, [host().xp.arange(start, stop) for start, stop in cuts])
-
-
-def one_by_one(orders: Iterable[Order]) -> Iterator[Order]:
-    """Orders of one step each, for the same steps."""
-    for order in orders:
-        yield from (
-            repeat(1, order) if isinstance(order, int) else (order[i : i + 1, ...] for i in range(order.shape[0]))
-        )
 
 
 def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accuracy: bool) -> list[Array]:
@@ -104,7 +51,7 @@ def measure(backend: Backend, model: Model, params: Tree, data: Batch, *, accura
         loss.append(value * (part[0].shape[0] if model.loss.averages else 1))
         if accuracy:
             correct.append(xp.sum(xp.astype(model.loss.correct(xp, y, part[1]), y.dtype), axis=-1))
-    return [xp.reshape(sum(parts[1:], parts[0]), (-1,)) for parts in (loss, correct) if parts]
+    return [xp.reshape(sum(values[1:], values[0]), (-1,)) for values in (loss, correct) if values]
 
 
 @dataclass(frozen=True)
@@ -204,8 +151,7 @@ class Run:
         """0, or NaN where a look was due and met a number that isn't finite."""
         if self.look is None or not (self.look.due(epochs * self.batches.n, self.batches.size) or doubtful):
             return 0
-        data, one = looked_at(self.data, orders[0])
-        return self.reaching(self.look.epoch)(state, data, one)[1]
+        return self.look.flag(self, state, orders[0])
 
     def _read(self, epochs: range, params: Tree, losses: Array, flag: Array | int) -> Columns:
         """Read everything that these epochs measured from the device, in one transfer."""

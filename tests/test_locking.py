@@ -71,3 +71,15 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     said = r"can't write to .* \(No such file or directory\): name a folder"
     with pytest.raises(FileError, match=said), locking.locked(tmp_path / "nowhere"):
         pass
+
+
+@pytest.mark.parametrize("content", ["somebody's", None], ids=["a file", "nothing"])
+def test_a_link_in_the_lock_s_place_is_refused_and_nothing_is_written_through_it(content, tmp_path):
+    (tmp_path / "folder").mkdir()
+    if content:
+        (tmp_path / "other").write_text(content)
+    (tmp_path / "folder/.lock").symlink_to(tmp_path / "other")
+    with pytest.raises(FileError, match=r"symbolic link to .*other"), locking.locked(tmp_path / "folder"):
+        pass
+    assert not content or (tmp_path / "other").read_text() == content
+    assert (tmp_path / "other").exists() == (content is not None)

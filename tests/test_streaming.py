@@ -87,6 +87,18 @@ def test_bytes_count_as_bytes(small):
         assert FED
 
 
+def test_targets_that_are_given_as_bytes_count_as_the_numbers_that_they_become(small):
+    images = RNG.integers(0, 2, (53, 6), dtype=np.uint8)
+    net = bp.Network([bp.Dense(6, 6)], bp.BinaryCrossEntropy(), backend=small)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small, "room", lambda: 53 * 6 + 53 * 6 * 4)
+        net.fit(images, images, batch_size=5)
+        assert not FED
+        patch.setattr(small, "room", lambda: 53 * 6 + 53 * 6 * 4 - 1)
+        net.fit(images, images, batch_size=5)
+        assert FED
+
+
 def test_measuring_and_predicting_move_parts(small):
     net, same = network(small), network("numpy")
     assert net.evaluate(X, LABELS) == pytest.approx(same.evaluate(X, LABELS), rel=1e-5)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import portable_bp as bp
+from portable_bp.batches import Batches
 from portable_bp.philox import mask_key
-from portable_bp.training import Batches, Run
+from portable_bp.training import Run
 
 NOISE = np.random.default_rng(0)
 X = NOISE.normal(size=(50, 4))

@@ -16,6 +16,7 @@ from typing import Any
 from portable_bp.arrays import HostArray
 from portable_bp.backend import Backend, get_backend
 from portable_bp.backpropagation import training_step
+from portable_bp.batches import Batches, one_by_one
 from portable_bp.checking.differences import named
 from portable_bp.datasets import mnist, one_hot, xor
 from portable_bp.digest import digest
@@ -25,7 +26,6 @@ from portable_bp.losses import BinaryCrossEntropy, HalfMeanSquaredError, Loss, S
 from portable_bp.network import Network
 from portable_bp.optimizers import SGD, Adam, Optimizer
 from portable_bp.reproducible import with_arithmetic
-from portable_bp.training import Batches, one_by_one
 
 MNIST_IMAGES, MNIST_BATCH = 2560, 128
 RECORD = Path(__file__).with_name("golden.json")

@@ -43,7 +43,9 @@ class Resumed:
         """Give the ``number``-th callback with a state its own."""
         try:
             callback.on_fit_resume(net, epochs, self.states[number])
-        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        except PortableBPError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise FileError(
                 f"{type(callback).__name__} can't take up its state from {str(self.path)!r} ({error!r}): it is that of "
                 "another version or damaged; take another checkpoint"
@@ -107,10 +109,19 @@ def _take_up(fit: Fit, optimizer: Optimizer, found: Found) -> None:
     training = {name: unpacked(found.training[name], found.tensors) for name in ("history", "callbacks")}
     history = History()
     history.extend({name: column.tolist() for name, column in training["history"].items()})
-    begun = whole_number("its begin", found.training["begun"], 0)
+    begun, best = whole_number("its begin", found.training["begun"], 0), _best(found.training["best"])
     if len(training["callbacks"]) != len(fit.with_state) or len(history) != found.description["epoch"] - begun:
         raise FileError("its parts don't fit each other: it is damaged; take another checkpoint")
     fit.net.params = params(found.description, found.tensors)
     restore(fit.net, found.description, found.tensors, optimizer)
     fit.begun, fit.history, fit.stopped = begun, history, bool(found.training["stopped"])
-    fit.resumed = Resumed(found.path, training["callbacks"], found.training["best"])
+    fit.resumed = Resumed(found.path, training["callbacks"], best)
+
+
+def _best(saved: Any) -> dict[str, Any] | None:
+    """Column, value and epoch of the best checkpoint so far; what a file says may be anything."""
+    return saved and {
+        "column": str(saved["column"]),
+        "value": float(saved["value"]),
+        "epoch": whole_number("its best epoch", saved["epoch"], 0),
+    }

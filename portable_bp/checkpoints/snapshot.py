@@ -41,7 +41,7 @@ class Snapshot:
 
         states = [callback.state() if begun else None for callback in fit.with_state]
         taken = packed(states, "training.callbacks", array, arrays)
-        return cls(fit, fit.net.epoch, fit.net.state, len(fit.history), fit.stopped, (taken, arrays))
+        return cls(fit, fit.net.epoch, fit.state, len(fit.history), fit.stopped, (taken, arrays))
 
     @property
     def row(self) -> Row:

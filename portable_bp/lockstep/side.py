@@ -10,12 +10,12 @@ from portable_bp.architecture import DTYPES
 from portable_bp.arrays import HostArray
 from portable_bp.backend import Backend, Order, get_backend
 from portable_bp.backpropagation import training_step
+from portable_bp.batches import one_by_one
 from portable_bp.errors import ConfigurationError
 from portable_bp.network import Network
 from portable_bp.optimizers.optimizer import Optimizer
 from portable_bp.params import mapped
 from portable_bp.step_arrays import Place, pass_arrays, state_arrays
-from portable_bp.training import one_by_one
 
 ARITHMETICS = ("native", "reproducible")
 HostArrays = dict[Place, HostArray]

@@ -71,8 +71,8 @@ def fit_together(
         for widths, some in padded_groups(first, [widths_of(network.layers) for network in listed]):
             own = {name: [values[i] for i in some] for name, values in numbers.items()}
             _train(run, [members[i] for i in some], own, with_widths(first.layers, widths), limit)
-        for network, member in zip(listed, members, strict=True):
-            network.take_over(member.state, member.optimizer, member.history)
+        for member in members:
+            member.leave()
     return [member.history for member in members]
 
 

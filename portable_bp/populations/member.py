@@ -30,6 +30,8 @@ class Member:
     callbacks: list[Callback]
     history: History = field(default_factory=History)
     finished: bool = False
+    best: Tree | None = None
+    """Its parameters after its best epoch, where something looks for that."""
 
     @property
     def stopping(self) -> EarlyStopping | None:
@@ -61,10 +63,16 @@ class Member:
         return done == self.epochs or (stop is not None and stop.waited >= stop.patience)
 
     def end(self, state: State, best: Tree | None, error: NonFiniteError | None = None) -> None:
-        """Its training is over; ``best``: its parameters after the best epoch, where something looks for that."""
+        """Its training is over; ``best`` is kept where an epoch was the best."""
         self.finished, self.state, self.history.error = True, state, error
         if self.stopping is not None and self.stopping.best_epoch:
-            self.stopping.best_params = best
+            self.best = best
+
+    def leave(self) -> None:
+        """Give the network what came of its training; before that nothing in it has changed."""
+        self.network.take_over(self.state, self.optimizer, self.history)
+        if self.stopping is not None:
+            self.stopping.best_params = self.best
 
 
 def callbacks_for(given: Any, count: int, columns: list[str]) -> list[list[Callback]]:

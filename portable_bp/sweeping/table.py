@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from portable_bp.errors import FileError, PortableBPError
+from portable_bp.locking import LOCK, locked
 from portable_bp.reading import require_regular
 from portable_bp.sweeping.definition import Definition
 from portable_bp.sweeping.metrics import final_and_best
@@ -62,14 +63,15 @@ class Table:
         return row
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files, and give the folder free."""
         self._open.close()
 
     def _go_on(self, folder: Path, definition: Definition) -> tuple[TextIO, TextIO]:
         try:
-            claim(folder, definition)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._open.enter_context(locked(folder))
+            _claim(folder, definition)
             results = self._open.enter_context(_started(folder / RESULTS, self.columns))
-            _lock(results, folder)
             epochs = self._open.enter_context(_started(folder / EPOCHS, self._epoch_columns))
             _cut(folder / RESULTS, None)
             rows = self._read(folder / RESULTS)
@@ -121,14 +123,13 @@ def _value(name: str, text: str) -> Any:
     return float(text) if text or name == "seconds" else None
 
 
-def claim(folder: Path, definition: Definition) -> None:
+def _claim(folder: Path, definition: Definition) -> None:
     """Make the folder the one of this sweep; refuse the folder of another one, or of something else."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / DEFINITION
     shown = {"sha256": definition.digest, "definition": definition.expanded()}
     content = (json.dumps(shown, indent=1, ensure_ascii=False) + "\n").encode()
     if not path.exists():
-        if any(folder.iterdir()):
+        if any(other.name != LOCK for other in folder.iterdir()):
             raise FileError(f"the folder {str(folder)!r} holds other files: a sweep needs one of its own; name another")
         write_whole(path, content)
     require_regular(path)
@@ -146,20 +147,6 @@ def _started(path: Path, columns: list[str]) -> TextIO:
     require_growable(path)
     require_regular(path)
     return path.open("a", newline="", encoding="utf-8")
-
-
-def _lock(file: TextIO, folder: Path) -> None:
-    """Keep a second sweep out while this process lives; without effect on systems that lack POSIX locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise FileError(
-            f"another process is writing to {str(folder)!r}: wait for it, or name another folder"
-        ) from error
 
 
 def _append(file: TextIO, columns: list[str], rows: Iterable[Mapping[str, Any]]) -> None:

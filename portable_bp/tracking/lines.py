@@ -31,6 +31,7 @@ class Lines:
     def open_again(self, size: int) -> None:
         """Open the file as it was when it had ``size`` bytes; what was appended to it later is taken away."""
         try:
+            require_growable(self.path)
             self._file = FileIO(str(self.path), "r+")
             there = self.size
             self._file.truncate(min(there, size))

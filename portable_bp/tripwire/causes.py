@@ -174,7 +174,7 @@ def unscaled(scene: Scene) -> str | None:
     scaled = isinstance(scene.run.model.layers[0], Rescale)
     given = ({} if scaled else {"inputs": (x, "x")}) | ({"targets": (target, "y")} if _are_numbers(scene) else {})
     for words, (array, name) in given.items():
-        largest = float(xp.max(xp.abs(array)))
+        largest = max(abs(float(xp.max(array))), abs(float(xp.min(array))))  # a mapped file is not copied
         if largest > UNSCALED:
             return f"the {words} are not scaled, |{name}| up to {largest:.6g}: scale them to about 1"
     return None

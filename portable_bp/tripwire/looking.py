@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from portable_bp.arrays import Array, Namespace
 from portable_bp.backend import Backend, Batch, Order, State, Step
 from portable_bp.backpropagation import Model
 from portable_bp.step_arrays import pass_arrays, state_arrays
+
+if TYPE_CHECKING:
+    from portable_bp.training import Run
 
 ROWS = 128
 """Examples that are looked at, at most."""
@@ -31,6 +36,10 @@ class Look:
             return False
         self._examples = 0
         return True
+
+    def flag(self, run: Run, state: State, order: Order) -> Array:
+        """0 where everything in the first step of this order is finite, else NaN, of shape (1,)."""
+        return run.reaching(self.epoch)(state, *looked_at(run.data, order))[1]
 
 
 def looked_at(data: Batch, order: Order) -> tuple[Batch, list[Order]]:

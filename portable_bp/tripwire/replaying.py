@@ -8,9 +8,10 @@ from itertools import islice
 from math import isfinite
 
 from portable_bp.backend import Backend, Batch, Epoch, Order, State
+from portable_bp.batches import one_by_one
 from portable_bp.optimizers.optimizer import each
 from portable_bp.step_arrays import Place, StepArrays, by_place, pass_arrays, state_arrays
-from portable_bp.training import Run, one_by_one
+from portable_bp.training import Run
 from portable_bp.tripwire.looking import looked_at
 
 BEFORE = 4

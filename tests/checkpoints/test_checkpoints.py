@@ -236,6 +236,18 @@ def test_a_growing_file_that_is_gone_or_has_shrunk_is_missed(tmp_path):
         fit(network(), bp.CSVLog(log), resume=tmp_path / "checkpoints")
 
 
+def test_a_growing_file_that_has_become_a_link_is_refused_and_what_it_points_to_stays(tmp_path):
+    log, foreign = tmp_path / "log.csv", tmp_path / "foreign"
+    ended(network(), tmp_path / "checkpoints", bp.CSVLog(log))
+    content = log.read_text() * 2
+    foreign.write_text(content)
+    log.unlink()
+    log.symlink_to(foreign)
+    with pytest.raises(bp.FileError, match=r"symbolic link to .*foreign', through which nothing is written"):
+        fit(network(), bp.CSVLog(log), resume=tmp_path / "checkpoints")
+    assert foreign.read_text() == content
+
+
 def test_a_training_ended_before_its_first_epoch_begins_again_with_everything(tmp_path):
     class Early(bp.Callback):
         def on_fit_begin(self, net, epochs):
@@ -315,6 +327,20 @@ def test_the_best_stays_the_best_over_a_resume(tmp_path):
 def test_an_interrupt_writes_the_last_whole_epoch(tmp_path):
     ended(network(), tmp_path, every=100)
     assert kept(tmp_path) == [0, ENDED - 1]  # epoch 5 was not told to everybody
+
+
+class Meddling(bp.Callback):
+    """Sets the parameters after each epoch."""
+
+    def on_epoch_end(self, net, row):
+        net.params = [{name: 0 * array for name, array in own.items()} for own in net.params]
+
+
+def test_what_a_callback_does_to_the_parameters_is_in_no_checkpoint_as_it_is_in_no_training(tmp_path):
+    undisturbed, resumed = network(), network()
+    history = fit(undisturbed)
+    ended(network(), tmp_path, Meddling())
+    assert_same(resumed, undisturbed, (fit(resumed, resume=tmp_path), history))
 
 
 def test_a_training_that_diverges_leaves_its_last_good_epoch(tmp_path):
@@ -563,8 +589,12 @@ CRAFTED = {
     "states that are a number": lambda d, t: d["training"].update(callbacks=3),
     "a state that is a word": lambda d, t: d["training"].update(callbacks=["a"]),
     "a state without its entries": lambda d, t: d["training"].update(callbacks=[{}]),
+    "a state with words for numbers": lambda d, t: d["training"]["callbacks"][0].update(waited="long"),
     "epochs that are a word": lambda d, t: d["training"].update(epochs="ten"),
     "conditions that are a list": lambda d, t: d["training"].update(conditions=[]),
+    "a best that is a word": lambda d, t: d["training"].update(best="the best"),
+    "a best whose value is a word": lambda d, t: d["training"]["best"].update(value="low"),
+    "a best epoch that is a word": lambda d, t: d["training"]["best"].update(epoch="four"),
 }  # fmt: skip
 
 
@@ -576,7 +606,7 @@ def test_a_crafted_checkpoint_is_refused_in_one_line_that_names_it(craft, tmp_pa
     craft(description, tensors)
     write(path, description, tensors)
     with pytest.raises(bp.PortableBPError) as caught:
-        fit(network(), bp.EarlyStopping(50), resume=path)
+        fit(network(), bp.EarlyStopping(50), bp.Checkpoint(tmp_path), resume=path)
     assert repr(str(path)) in str(caught.value)
     assert "\n" not in str(caught.value)
 

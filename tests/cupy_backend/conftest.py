@@ -9,7 +9,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import compiling
+import fake_cublas
 import fake_cupy
+import fake_streams
 
 from portable_bp_cupy import CupyBackend
 
@@ -22,8 +24,8 @@ def gpu(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy.cupy_module())
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", fake_cupy.FakeNamespace())
     bindings = ModuleType("nvmath.bindings")
-    bindings.cublas = fake_cupy.Cublas()
+    bindings.cublas = fake_cublas.Cublas()
     monkeypatch.setitem(sys.modules, "nvmath", ModuleType("nvmath"))
     monkeypatch.setitem(sys.modules, "nvmath.bindings", bindings)
-    fake_cupy.TAPE.calls = None
+    fake_streams.TAPE.calls = None
     return CupyBackend()

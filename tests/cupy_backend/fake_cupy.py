@@ -1,27 +1,18 @@
 """A CuPy without a GPU: NumPy's memory, CuPy's manners.
 
-Arrays refuse NumPy's as arguments; a stream that captures computes nothing, but takes down what it is given, and the
-graph does it when it is launched; products are refused while capturing, as by CuPy; kernels are compiled by g++.
+Arrays refuse NumPy's as arguments; products are refused while capturing, as by CuPy; kernels are compiled by g++.
 """
 
 import ctypes
 from contextlib import contextmanager
-from itertools import count
-from time import perf_counter
 from types import ModuleType, SimpleNamespace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import array_api_compat.numpy
 import compiling
+import fake_cublas
 import numpy as np
-
-
-class CaptureError(RuntimeError):
-    """Something that can't be captured."""
-
-
-TAPE = SimpleNamespace(calls=None)
-"""The launches taken down, None where nothing is being captured."""
+from fake_streams import TAPE, Stream, forbidden
 
 
 class FakeArray(np.ndarray):
@@ -81,11 +72,6 @@ class Pointer:
         stream.pending.append(lambda: ctypes.memmove(self.ptr, address, size))
 
 
-def forbidden(what):
-    if TAPE.calls is not None:
-        raise CaptureError(f"{what} while a stream is capturing")
-
-
 def bare(tree):
     """The tree with NumPy's arrays for the fake ones."""
     if isinstance(tree, FakeArray):
@@ -134,111 +120,16 @@ def wrapped(name, function):
             return on_device(function(*bare(args), **kwargs))
         if name == "matmul" and TAPE.calls is not None:
             raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
-        if name == "matmul" and MathMode.mode == TF32 and args[0].dtype == np.float32:
-            args = [on_device(rounded(bare(x))) for x in args]
+        if name == "matmul" and fake_cublas.MathMode.mode == fake_cublas.TF32 and args[0].dtype == np.float32:
+            args = [on_device(fake_cublas.rounded(bare(x))) for x in args]
         return called(function, args, kwargs, out)
 
     return own
 
 
-TF32 = 3
-
-
-class MathMode:
-    """`cupy.cuda.cublas`: the mode of CuPy's own handle."""
-
-    mode = 0
-
-    @staticmethod
-    def getMathMode(handle):
-        assert handle == Device.cublas_handle
-        return MathMode.mode
-
-    @staticmethod
-    def setMathMode(handle, mode):
-        assert handle == Device.cublas_handle
-        MathMode.mode = mode
-
-
-def rounded(x):
-    """Float32 numbers with the 11 bits that TF32 keeps."""
-    return ((np.ascontiguousarray(x).view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
-
-
-HOST = "host"
-
-
-class Stream:
-    current = None
-
-    log: ClassVar[list[Any]] = []
-    """Who has waited for what, for tests."""
-
-    def __init__(self, non_blocking=False):
-        self.non_blocking, self.ptr, self.pending = non_blocking, id(self), []
-
-    def __enter__(self):
-        self._outer, Stream.current = Stream.current, self
-        return self
-
-    def __exit__(self, *_):
-        Stream.current = self._outer
-
-    def record(self):
-        return Event(self)
-
-    def wait_event(self, event):
-        assert event.stream is not self
-        Stream.log.append((self, event))
-        event.happen()
-
-    def synchronize(self):
-        forbidden("waiting")
-        Event(self).synchronize()
-
-    def begin_capture(self):
-        assert self.non_blocking
-        assert Stream.current is self
-        TAPE.calls = []
-
-    def end_capture(self):
-        calls, TAPE.calls = TAPE.calls, None
-        return Graph(calls)
-
-
-class Event:
-    """A place in a stream. Copies are done as late as can be: when somebody waits for what is behind them."""
-
-    def __init__(self, stream):
-        self.stream, self.before, self.time = stream, list(stream.pending), perf_counter()
-
-    def happen(self):
-        for copy in self.before:
-            if copy in self.stream.pending:
-                self.stream.pending.remove(copy)
-                copy()
-
-    def synchronize(self):
-        Stream.log.append((HOST, self))
-        self.happen()
-
-
-Stream.current = Stream()
-
-
-class Graph:
-    def __init__(self, calls):
-        self.calls = calls
-
-    def launch(self, stream):
-        assert stream is Stream.current
-        for call in self.calls:
-            call()
-
-
 class Device:
     compute_capability = "90"
-    cublas_handle = 7
+    cublas_handle = fake_cublas.HANDLE
     attributes: ClassVar[dict[str, int]] = {
         "MultiProcessorCount": 5, "CooperativeLaunch": 1, "MaxSharedMemoryPerBlockOptin": 101376
     }  # fmt: skip
@@ -349,7 +240,7 @@ def cupy_module():
         driver=driver, get_elapsed_time=lambda first, last: 1e3 * (last.time - first.time),
         Stream=Stream, Device=Device, MemoryPool=MemoryPool, using_allocator=using_allocator, runtime=runtime,
         get_current_stream=lambda: Stream.current, memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-        cublas=MathMode, alloc_pinned_memory=bytearray,
+        cublas=fake_cublas.MathMode, alloc_pinned_memory=bytearray,
         compiler=SimpleNamespace(CompileException=CompileException),
     )  # fmt: skip
     return fake
@@ -390,78 +281,3 @@ class FakeNamespace:
     def __getattr__(self, name):
         found = getattr(array_api_compat.numpy, name)
         return wrapped(name, found) if callable(found) and not isinstance(found, type) else found
-
-
-def matrix(kind, address, rows, columns, step):
-    """A matrix by columns that lies at an address."""
-    memory = (kind * (step * (columns - 1) + rows)).from_address(address)
-    flat = np.frombuffer(memory, kind)
-    return np.lib.stride_tricks.as_strided(flat, (rows, columns), (flat.itemsize, step * flat.itemsize))
-
-
-class Cublas:
-    """`nvmath.bindings.cublas`, as far as it is used; it must be given its stream before its workspace."""
-
-    def __init__(self):
-        self.handles, self._numbers = {}, count(1)
-
-    def create(self):
-        number = next(self._numbers)
-        self.handles[number] = []
-        return number
-
-    def destroy(self, handle):
-        del self.handles[handle]
-
-    def set_stream(self, handle, stream):
-        self.handles[handle] = ["stream"]
-
-    def set_workspace(self, handle, address, size):
-        self.handles[handle].append("workspace")
-
-    def sgemm(self, handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
-        self._gemm(ctypes.c_float, handle, (ta, tb, m, n, k), (a, lda, 0), (b, ldb, 0), (c, ldc, 0), 1)
-
-    def dgemm(self, handle, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
-        self._gemm(ctypes.c_double, handle, (ta, tb, m, n, k), (a, lda, 0), (b, ldb, 0), (c, ldc, 0), 1)
-
-    def sgemm_strided_batched(
-        self, handle, ta, tb, m, n, k, alpha, a, lda, next_a, b, ldb, next_b, beta, c, ldc, next_c, count
-    ):
-        operands = (a, lda, next_a), (b, ldb, next_b), (c, ldc, next_c)
-        self._gemm(ctypes.c_float, handle, (ta, tb, m, n, k), *operands, count)
-
-    def dgemm_strided_batched(
-        self, handle, ta, tb, m, n, k, alpha, a, lda, next_a, b, ldb, next_b, beta, c, ldc, next_c, count
-    ):
-        operands = (a, lda, next_a), (b, ldb, next_b), (c, ldc, next_c)
-        self._gemm(ctypes.c_double, handle, (ta, tb, m, n, k), *operands, count)
-
-    def gemm_ex(self, handle, ta, tb, m, n, k, alpha, a, at, lda, b, bt, ldb, beta, c, ct, ldc, compute, algorithm):
-        assert (at, bt, ct, compute, algorithm) == (0, 0, 0, 77, -1)
-        self._gemm(ctypes.c_float, handle, (ta, tb, m, n, k), (a, lda, 0), (b, ldb, 0), (c, ldc, 0), 1, rounded)
-
-    def gemm_strided_batched_ex(
-        self, handle, ta, tb, m, n, k, alpha, a, at, lda, next_a, b, bt, ldb, next_b, beta, c, ct, ldc, next_c, count,
-        compute, algorithm,
-    ):  # fmt: skip
-        assert (at, bt, ct, compute, algorithm) == (0, 0, 0, 77, -1)
-        operands = (a, lda, next_a), (b, ldb, next_b), (c, ldc, next_c)
-        self._gemm(ctypes.c_float, handle, (ta, tb, m, n, k), *operands, count, rounded)
-
-    def _gemm(self, kind, handle, form, a, b, c, count, factor=lambda x: x):
-        assert self.handles[handle] == ["stream", "workspace"]
-        ta, tb, m, n, k = form
-        assert a[1] >= (k if ta else m)
-        assert b[1] >= (n if tb else k)
-        assert c[1] >= m
-
-        def product():
-            size = ctypes.sizeof(kind)
-            for i in range(count):
-                at_a, at_b, at_c = (x[0] + i * x[2] * size for x in (a, b, c))
-                left = matrix(kind, at_a, k, m, a[1]).T if ta else matrix(kind, at_a, m, k, a[1])
-                right = matrix(kind, at_b, n, k, b[1]).T if tb else matrix(kind, at_b, k, n, b[1])
-                matrix(kind, at_c, m, n, c[1])[...] = factor(left) @ factor(right)
-
-        product() if TAPE.calls is None else TAPE.calls.append(product)

@@ -6,6 +6,7 @@ import sys
 import warnings
 
 import fake_cupy
+import fake_streams
 import numpy as np
 import pytest
 
@@ -28,7 +29,7 @@ def fit(net, epochs=1):
 def failing(error, after=0):
     """A launch of a graph that fails once it has been done so many times."""
     launches = iter(range(10**6))
-    original = fake_cupy.Graph.launch
+    original = fake_streams.Graph.launch
 
     def launch(self, stream):
         if next(launches) >= after:
@@ -68,7 +69,7 @@ def test_after_a_failure_a_network_has_its_last_good_epoch_if_the_device_still_a
     net, same = network(gpu), network(gpu)
     fit(net)
     fit(same, epochs=3)
-    monkeypatch.setattr(fake_cupy.Graph, "launch", failing(ILLEGAL, after=4 + 4 + 2))
+    monkeypatch.setattr(fake_streams.Graph, "launch", failing(ILLEGAL, after=4 + 4 + 2))
     with pytest.raises(bp.BackendError, match="keeps the parameters of its last good epoch; save"):
         fit(net, epochs=5)
     assert net.epoch == 3
@@ -81,7 +82,7 @@ def test_a_lost_device_is_said_to_have_lost_the_parameters(gpu, monkeypatch):
         raise ILLEGAL
 
     net = network(gpu)
-    monkeypatch.setattr(fake_cupy.Graph, "launch", failing(ILLEGAL, after=3))
+    monkeypatch.setattr(fake_streams.Graph, "launch", failing(ILLEGAL, after=3))
     monkeypatch.setattr(gpu._cupy.cuda.runtime, "deviceSynchronize", lost)
     with pytest.raises(bp.BackendError, match=r"illegal memory access.*lost to this process.*save\(\) from a callback"):
         fit(net)
@@ -94,7 +95,7 @@ def test_a_device_lost_while_a_step_is_captured_is_no_slower_training(gpu, monke
         raise ILLEGAL
 
     net = network(gpu)
-    monkeypatch.setattr(fake_cupy.Stream, "begin_capture", lost)
+    monkeypatch.setattr(fake_streams.Stream, "begin_capture", lost)
     monkeypatch.setattr(fake_cupy.FakeNamespace, "take", lost, raising=False)
     monkeypatch.setattr(gpu._cupy, "take", lost)
     gpu.xp.__dict__.pop("take", None)

@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 import pytest
-from fake_cupy import HOST, Stream
+from fake_streams import HOST, Stream
 
 import portable_bp as bp
 from portable_bp import streaming

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 import fake_cupy
+import fake_streams
 import numpy as np
 import pytest
 from fake_cupy import bare
@@ -144,7 +145,7 @@ def refuse(error):
 
 
 def test_a_refused_capture_is_said(gpu, monkeypatch):
-    monkeypatch.setattr(fake_cupy.Stream, "begin_capture", refuse(RuntimeError("cudaErrorStreamCaptureUnsupported")))
+    monkeypatch.setattr(fake_streams.Stream, "begin_capture", refuse(RuntimeError("cudaErrorStreamCaptureUnsupported")))
     require_plain_with_one_warning(gpu, *network_step(gpu), "cudaErrorStreamCaptureUnsupported")
 
 
@@ -152,13 +153,13 @@ def test_something_forbidden_during_the_capture_is_said(gpu, monkeypatch):
     original = gpu._cupy.max
 
     def largest(*args, **kwargs):
-        fake_cupy.forbidden("a maximum")
+        fake_streams.forbidden("a maximum")
         return original(*args, **kwargs)
 
     monkeypatch.setattr(gpu._cupy, "max", largest)
     step, state = network_step(gpu, layers=[bp.Dense(6, 40)])  # rows too long for a kernel of ours
     require_plain_with_one_warning(gpu, step, state, "a maximum while a stream is capturing")
-    assert fake_cupy.TAPE.calls is None  # the stream is not left capturing
+    assert fake_streams.TAPE.calls is None  # the stream is not left capturing
 
 
 def test_a_missing_nvmath_is_said_with_the_cure(gpu, monkeypatch):

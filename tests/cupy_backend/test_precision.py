@@ -3,6 +3,7 @@
 import sys
 import warnings
 
+import fake_cublas
 import fake_cupy
 import numpy as np
 import pytest
@@ -50,17 +51,17 @@ def test_products_of_a_captured_step_are_tf32_and_sums_are_not(gpu, monkeypatch)
 
 def test_the_guard_passes_tf32_and_no_more(gpu, monkeypatch):
     """A captured step that rounds factors beside a plain one that doesn't; and one that is wrong by two percent."""
-    monkeypatch.setattr(fake_cupy.MathMode, "setMathMode", staticmethod(lambda handle, mode: None))
+    monkeypatch.setattr(fake_cublas.MathMode, "setMathMode", staticmethod(lambda handle, mode: None))
     assert trained(gpu, "tf32")._compiled[1]._captured
     cublas = sys.modules["nvmath.bindings"].cublas
     exact = cublas.gemm_ex
 
     def off_by_two_percent(handle, *arguments):
-        def factor(x, rounded=fake_cupy.rounded):
+        def factor(x, rounded=fake_cublas.rounded):
             return np.float32(1.01) * rounded(x)
 
         with monkeypatch.context() as patch:
-            patch.setattr(fake_cupy, "rounded", factor)
+            patch.setattr(fake_cublas, "rounded", factor)
             return exact(handle, *arguments)
 
     monkeypatch.setattr(cublas, "gemm_ex", off_by_two_percent)
@@ -75,8 +76,8 @@ def test_cupy_s_own_products_follow_and_its_mode_is_set_back(gpu):
         assert float(tf32.xp.matmul(a, a)[0, 0]) == 1.0
         with gpu.activate():  # a callback may compute with another network
             assert float(gpu.xp.matmul(a, a)[0, 0]) > 1.0
-        assert fake_cupy.MathMode.mode == fake_cupy.TF32
-    assert fake_cupy.MathMode.mode == 0
+        assert fake_cublas.MathMode.mode == fake_cublas.TF32
+    assert fake_cublas.MathMode.mode == 0
 
 
 def test_populations_are_captured_in_tf32_too(gpu, monkeypatch):

@@ -154,3 +154,22 @@ def test_other_callbacks_are_refused_in_one_line_before_anything_is_trained(word
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
     assert {network.epoch for network in made} == {0}
+
+
+class Interrupt(bp.Callback):
+    """Ends the training as Ctrl-C would."""
+
+    only_reads_rows = True
+
+    def on_epoch_end(self, net, row):
+        if row["epoch"] == 4:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_leaves_every_network_as_it_was_also_those_that_had_finished():
+    made = networks()
+    before = [state(one) for one in made]
+    told = [[bp.EarlyStopping(9)], [bp.EarlyStopping(9), Interrupt()], [], []]
+    with pytest.raises(KeyboardInterrupt):
+        bp.fit_together(made, X, Y, epochs=[2, 9, 9, 9], callbacks=told, validation=VALIDATION)
+    assert [state(one) for one in made] == before

@@ -209,5 +209,11 @@ def test_two_sweeps_at_once_don_t_share_a_folder(table, tmp_path):
     pytest.importorskip("fcntl")
     table()
     definition = read_definition(GIVEN, {"dataset": "xor"})
-    with pytest.raises(bp.FileError, match="another process is writing to"):
+    with pytest.raises(bp.FileError, match=f"process {os.getpid()} is at work in"):
         Table(definition, search_of(definition), FIGURES, tmp_path / "s")
+
+
+def test_what_a_sweep_killed_at_its_very_beginning_leaves_blocks_nobody(table, tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/.lock").write_text("12345")
+    assert table().rows == []
