@@ -10,7 +10,6 @@ from portable_bp.explanation.chain import Stage
 from portable_bp.explanation.notation import Symbol, applied, function, joined, partial
 
 HADAMARD, TIMES = Symbol("⊙", r"\odot"), Symbol("·", r"\,")
-SPACE = Symbol(" ", " ")
 
 
 @dataclass(frozen=True, eq=False)
