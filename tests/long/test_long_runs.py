@@ -181,4 +181,4 @@ def test_jax_keeps_few_of_the_epochs_that_it_compiled(require_backend):
         net.fit(X, X, epochs=epochs, batch_size=None, progress=False)
         gc.collect()
         counts.append(len(client.live_executables()))
-    assert counts[-1] - counts[8] <= 9
+    assert counts[-1] - counts[8] <= 9 + 1  # and the look at all arrays, when it is due for the first time
