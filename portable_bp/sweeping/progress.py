@@ -66,8 +66,8 @@ def describe(row: TableRow, names: list[str], metric: Metric) -> str:
 
 
 def plain(value: object) -> str:
-    """A value as people read it: numbers to 4 digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A value as people read it: numbers to 4 digits, no hidden layers as none."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"
 
 
 def duration(seconds: float) -> str:
