@@ -84,9 +84,10 @@ class Checkpoint(Callback):
         """Make the folder and lock it; refuse one with checkpoints of another fit."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a null character in the name
+            said = getattr(error, "strerror", error)
             raise FileError(
-                f"can't make the folder {str(self.folder)!r} ({error.strerror}): name another one for the checkpoints"
+                f"can't make the folder {str(self.folder)!r} ({said}): name another one for the checkpoints"
             ) from error
         self._open.enter_context(locked(self.folder))
         clear(self.folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import portable_bp as bp
+from portable_bp.cli.folder import CHECKPOINTS, resuming
 from portable_bp.cli.recipe import Recipe
 from portable_bp.cli.tracking import trackers
 from portable_bp.errors import ConfigurationError, FileError
@@ -20,9 +20,9 @@ from portable_bp.errors import ConfigurationError, FileError
 if TYPE_CHECKING:
     from portable_bp.checkpoints.ring import Found
 
-CHECKPOINTS = "checkpoints"
-"""The folder of the checkpoints, within that of the run."""
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+KEEP = 3
+"""Checkpoints kept unless said otherwise, besides the best."""
 CHANGEABLE = ("epochs", "backend", "data")
 """Options of the recipe that may be others when a run is resumed: more epochs, another place."""
 
@@ -33,6 +33,13 @@ class Rhythm:
 
     every: str
     keep: int
+
+    @classmethod
+    def of(cls, every: str | None, keep: int | None) -> Rhythm | None:
+        """The one of --checkpoint-every and --checkpoint-keep; None without the first."""
+        if every is None and keep is not None:
+            raise ConfigurationError(f"--checkpoint-keep {keep} needs --checkpoint-every: give it, such as 1 or 10min")
+        return None if every is None else cls(every, KEEP if keep is None else keep)
 
     def callback(self, folder: Path, note: Mapping[str, Any]) -> bp.Callback:
         """The callback that writes them into the folder of a run."""
@@ -76,12 +83,16 @@ class Order:
         for name in given:
             if name not in CHANGEABLE:
                 raise ConfigurationError(
-                    f"--{name.replace('_', '-')} can't be given with --resume, which takes the run's own options; "
+                    f"{_option(name)} can't be given with --resume, which takes the run's own options; "
                     f"only --{', --'.join(CHANGEABLE)} can: leave it out"
                 )
         recipe = replace(self.recipe, **given)
         recipe.check()
         return replace(self, recipe=recipe)
+
+
+def _option(name: str) -> str:
+    return "a dataset" if name == "dataset" else f"--{name.replace('_', '-')}"
 
 
 def checkpoint_of(folder: Path) -> Found:
@@ -109,8 +120,7 @@ def resumable(folder: Path) -> Iterator[None]:
         from portable_bp.checkpoints.ring import epochs_in
 
         if kept := epochs_in(place):
-            command = f"portable-bp train --resume {shlex.quote(str(folder))}"
-            raise KeyboardInterrupt(f"interrupted, epoch {kept[-1]} is kept: go on with `{command}`") from None
+            raise KeyboardInterrupt(f"interrupted, epoch {kept[-1]} is kept: go on with {resuming(folder)}") from None
         with suppress(OSError):
             place.rmdir()
         raise

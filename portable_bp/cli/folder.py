@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from portable_bp.reading import read_json, read_text
 
 UNFINISHED = ".unfinished-"
 """How the name of the folder begins in which results are written before they get their own names."""
-CONFIGURATION, MODEL = "configuration.json", "model.safetensors"
+CONFIGURATION, MODEL, CHECKPOINTS = "configuration.json", "model.safetensors", "checkpoints"
 LARGEST = 1 << 20
 """Bytes of a configuration, which has a thousand."""
 
@@ -72,9 +73,16 @@ def _make(folder: Path) -> None:
 
 def _require_empty(folder: Path) -> None:
     if any(path.name != LOCK for path in folder.iterdir()):
+        resume = f", or go on with the run there: {resuming(folder)}" if (folder / CHECKPOINTS).is_dir() else ""
         raise FileError(
             f"the output folder {str(folder)!r} is not empty: a run needs one of its own; name another with --output"
+            f"{resume}"
         )
+
+
+def resuming(folder: Path) -> str:
+    """The command that goes on with the run of a folder."""
+    return f"`portable-bp train --resume {shlex.quote(str(folder))}`"
 
 
 def fill(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> None:
@@ -87,8 +95,15 @@ def fill(folder: Path, writers: Mapping[str, Callable[[Path], None]]) -> None:
 
 
 def model_file(model: Path) -> Path:
-    """The network's file, where the folder of a run is given instead of it."""
-    return model / MODEL if os.path.isdir(model) else model
+    """The network's file, where the folder of a run is given instead of it; refuses one of a run that hasn't ended."""
+    if not os.path.isdir(model):
+        return model
+    if (model / CHECKPOINTS).is_dir() and not (model / MODEL).exists():
+        raise FileError(
+            f"the run in {str(model)!r} was ended before it had a network: go on with it, {resuming(model)}, or name "
+            f"one of the files in {str(model / CHECKPOINTS)!r}"
+        )
+    return model / MODEL
 
 
 def configuration_of(model: Path) -> dict[str, Any]:

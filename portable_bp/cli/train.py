@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from portable_bp.cli.checkpointing import Order, Rhythm, checkpoint_of, resumable, warnings_as_lines
+from portable_bp.cli.checkpointing import KEEP, Order, Rhythm, checkpoint_of, resumable, warnings_as_lines
 from portable_bp.cli.choices import ARITHMETICS, PRECISION
 from portable_bp.cli.folder import claimed, dated, fill, reopened
 from portable_bp.cli.interrupting import interruptible
@@ -77,7 +77,9 @@ def train(
         str | None,
         typer.Option(help="Keep checkpoints, one every N epochs, or at the first epoch's end after 30s, 10min, 1h."),
     ] = None,
-    checkpoint_keep: Annotated[int, typer.Option(help="Checkpoints kept, besides the best.")] = 3,
+    checkpoint_keep: Annotated[
+        int | None, typer.Option(help=f"Checkpoints kept, besides the best. [default: {KEEP}]")
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run of this folder, from its newest sound checkpoint.")
     ] = None,
@@ -95,7 +97,7 @@ def train(
         stack.enter_context(warnings_as_lines())
         if resume is None:
             folder, start = output or dated(str(dataset)), None
-            rhythm = None if checkpoint_every is None else Rhythm(checkpoint_every, checkpoint_keep)
+            rhythm = Rhythm.of(checkpoint_every, checkpoint_keep)
             order = Order(resolve({name: context.params[name] for name in OPTIONS}), list(track or ()), rhythm)
             callbacks = order.callbacks(folder)
             stack.enter_context(claimed(folder))

@@ -95,7 +95,8 @@ def _networks(given: Any) -> list[Network]:
 
     listed = list(given) if isinstance(given, Sequence) else []
     if not listed or not all(isinstance(one, Network) for one in listed):
-        raise ConfigurationError(f"networks={given!r}: give a list of at least one Network")
+        came = "[]" if isinstance(given, list) and not given else f"a {type(given).__name__}"
+        raise ConfigurationError(f"networks is {came}: give a list of at least one Network, and nothing else")
     if not any(own for own in listed[0].params):
         raise ConfigurationError("networks[0] has no parameters: there is nothing to train")
     return listed

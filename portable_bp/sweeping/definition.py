@@ -66,7 +66,7 @@ class Definition:
 
 def read_definition(source: str | Path | Mapping[str, Any], fixed: Mapping[str, Any], seed: int = 0) -> Definition:
     """Read and check a definition; ``fixed`` are options of `train` for all runs."""
-    given = source if isinstance(source, Mapping) else _parsed(Path(source))
+    given = source if isinstance(source, Mapping) else _parsed(source)
     _check_keys(given)
     method = given.get("method")
     if method not in METHODS:
@@ -84,7 +84,10 @@ def read_definition(source: str | Path | Mapping[str, Any], fixed: Mapping[str, 
     )  # fmt: skip
 
 
-def _parsed(path: Path) -> Mapping[str, Any]:
+def _parsed(source: str | Path) -> Mapping[str, Any]:
+    if not isinstance(source, (str, Path)):
+        raise ConfigurationError(f"the sweep is a {type(source).__name__}: give a dict, or the path of a sweep file")
+    path = Path(source)
     found = read_yaml(path)
     if not isinstance(found, Mapping):
         raise FileError(f"{str(path)!r} holds {type(found).__name__}, no sweep: write method: and parameters:")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from io import BytesIO
 from itertools import combinations
-from math import ceil
+from math import ceil, isnan
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -45,19 +45,22 @@ def _has_cells(parameter: Parameter) -> bool:
 
 
 def _heat_maps(results: Results, pairs: Sequence[tuple[Parameter, Parameter]], path: Path) -> None:
-    """A panel a pair of parameters; a cell is the mean over all runs that have its two values, and finished."""
+    """A panel a pair of parameters, all in the same colours; a cell is the mean over its two values' finished runs."""
     from matplotlib.figure import Figure
 
     across = min(len(pairs), 3)
     down = ceil(len(pairs) / across)
     figure = Figure(figsize=(5.2 * across, 4.2 * down), layout="constrained")
     figure.suptitle(f"mean {results.metric.name.replace('_', ' ')}; empty: no run finished")
-    for axes, pair in zip(figure.subplots(down, across, squeeze=False).flat, pairs, strict=False):
-        shown = axes.imshow(cells(results, *pair), aspect="auto", origin="lower", cmap="viridis")
-        figure.colorbar(shown, ax=axes)
+    panels, grid = [cells(results, *pair) for pair in pairs], figure.subplots(down, across, squeeze=False)
+    known = [value for panel in panels for row in panel for value in row if not isnan(value)]
+    limits = {"vmin": min(known, default=0.0), "vmax": max(known, default=1.0)}
+    for axes, pair, panel in zip(grid.flat, pairs, panels, strict=True):
+        shown = axes.imshow(panel, aspect="auto", origin="lower", cmap="viridis", **limits)
         for axis, parameter in zip((axes.yaxis, axes.xaxis), pair, strict=True):
             axis.set_ticks(range(len(parameter.values or ())), [plain(value) for value in parameter.values or ()])
             axis.set_label_text(parameter.written)
+    figure.colorbar(shown, ax=grid, pad=0.02)
     _write(figure, path)
 
 
@@ -84,13 +87,18 @@ def _curves(results: Results, definition: Definition, folder: Path) -> None:
     columns = read_epochs(folder / EPOCHS, name, wanted)
     for point in best:
         mean, low, high = band([columns[run] for run in point.runs if run in columns])
+        if not mean:  # no seed came through its first epoch
+            continue
         label = " ".join(f"{key}={plain(value)}" for key, value in point.values.items()) or "all runs"
         epochs = range(1, len(mean) + 1)
         [line] = axes.plot(epochs, mean, label=label, marker="o" if len(mean) == 1 else None)
         axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-    axes.set(xlabel="epoch", ylabel=name.replace("_", " "), title="best points; bands: lowest to highest of the seeds")
+    axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
+    ranked = f"best points by {results.metric.name.replace('_', ' ')}"
+    axes.set_title(f"{ranked}; bands: lowest to highest of the seeds, until the first one stops", fontsize="medium")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    if axes.lines:
+        axes.legend(fontsize="small")
     _write(figure, folder / CURVES)
 
 
@@ -127,9 +135,6 @@ def longest(results: Results, definition: Definition) -> list[Point]:
 
 
 def band(columns: Sequence[Sequence[float]]) -> tuple[list[float], list[float], list[float]]:
-    """Mean, lowest and highest value at each epoch over the runs that reached it."""
-    reached: list[list[Any]] = [
-        [column[epoch] for column in columns if epoch < len(column)]
-        for epoch in range(max(map(len, columns), default=0))
-    ]
+    """Mean, lowest and highest value at each epoch that all runs reached: over fewer the mean would jump."""
+    reached = list(zip(*columns, strict=False))
     return [fmean(values) for values in reached], [min(values) for values in reached], [max(v) for v in reached]

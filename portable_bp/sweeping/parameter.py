@@ -100,7 +100,7 @@ def read_parameter(written: str, given: Any) -> Parameter:
 
 
 def _listed(written: str, option: Option, kind: Any, rest: dict[str, Any]) -> Parameter:
-    values = [rest.pop("value")] if "value" in rest else rest.pop("values")
+    values = [rest.pop("value")] if "value" in rest else _as_list(rest.pop("values"))
     probabilities = rest.pop("probabilities", None)
     if rest or kind not in (None, *LISTS):
         extra = ", ".join(map(repr, rest)) or f"distribution: {kind!r}"
@@ -115,6 +115,12 @@ def _listed(written: str, option: Option, kind: Any, rest: dict[str, Any]) -> Pa
                 f"of its {len(values)} values, not all 0 and of a finite sum"
             )
     return Parameter(written, option, [option.read(written, value) for value in values], probabilities)
+
+
+def _as_list(values: Any) -> Any:
+    """A tuple or an array, such as np.logspace gives, as a list; anything else as it is."""
+    found = values.tolist() if hasattr(values, "tolist") else values
+    return list(found) if isinstance(found, tuple) else found
 
 
 def _distributed(written: str, option: Option, kind: Any, rest: dict[str, Any]) -> Parameter:

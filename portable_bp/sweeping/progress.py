@@ -66,13 +66,13 @@ def describe(row: TableRow, names: list[str], metric: Metric) -> str:
 
 
 def plain(value: object) -> str:
-    """A value as people read it: numbers to 4 digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A value as people read it: numbers to 4 digits, no hidden layers as none."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"
 
 
 def duration(seconds: float) -> str:
     """A time in the unit that suits it."""
     for limit, unit, name in ((0.1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (172800, 3600, "hours")):
         if seconds < limit:
-            return f"{seconds / unit:.{0 if seconds / unit >= 10 or name == 'ms' else 1}f} {name}"
+            return f"{seconds / unit:.{0 if seconds / unit >= 10 else 1}f} {name}"
     return f"{seconds / 86400:,.0f} days"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from portable_bp.arguments import whole_number
 from portable_bp.errors import ConfigurationError
@@ -50,5 +51,15 @@ def _in_processes(tasks: Sequence[Sequence[Options]], jobs: int) -> Iterator[lis
     except ImportError as error:
         raise ConfigurationError(f"jobs={jobs} needs joblib: pip install 'portable-bp[sweep]'") from error
     spread = Parallel(n_jobs=jobs, return_as="generator")
-    found: Iterator[list[Result]] = spread(delayed(run_together)(task) for task in tasks)
-    return found
+    return _left_quietly(spread(delayed(run_together)(task) for task in tasks))
+
+
+def _left_quietly(found: Generator[list[Result], None, None]) -> Iterator[list[Result]]:
+    """What joblib finds, without its advice to whoever interrupts it."""
+    try:
+        for result in found:  # noqa: UP028 - `yield from` would close it before the warning is ignored
+            yield result
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*adjusting the input task iterator", UserWarning)
+            found.close()

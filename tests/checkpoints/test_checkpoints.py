@@ -647,7 +647,7 @@ def test_a_full_disk_ends_the_training_and_what_was_written_resumes(tmp_path, mo
     assert resumed.digest() == undisturbed.digest()
 
 
-@pytest.mark.parametrize("name", ["a file", "a file/within"])
+@pytest.mark.parametrize("name", ["a file", "a file/within", "null\0"])
 def test_a_folder_that_can_t_be_made_is_refused_before_training(name, tmp_path):
     (tmp_path / "a file").touch()
     net = network()

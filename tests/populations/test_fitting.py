@@ -232,7 +232,9 @@ REFUSED = {
     "epochs[2]=2147483648: it must be a whole number from 1 to 2147483647": {"epochs": [1, 1, 2**31]},
     "epochs must be one for all": {"epochs": 1.5},
     "memory=0": {"memory": 0},
-    "give a list of at least one Network": {"networks": []},
+    "networks is []: give a list of at least one Network": {"networks": []},
+    "networks is a Network: give a list": {"networks": SAME},
+    "networks is a list: give a list of at least one Network, and nothing else": {"networks": [SAME, "numpy"]},
     "networks[1] is networks[0] itself": {"networks": [SAME, SAME]},
 }
 

@@ -72,6 +72,7 @@ REFUSED = [
     ({**GRID, "metric": "loss"}, XOR, "metric: 'loss': write name: and goal:"),
     ({**GRID, "metric": {"name": "loss", "goal": "max"}}, XOR, "goal: 'max': write minimize or maximize"),
     ({**GRID, "run_cap": 0}, XOR, "run_cap=0: it must be a whole number of at least 1"),
+    (None, XOR, "the sweep is a NoneType: give a dict, or the path of a sweep file"),
     (GRID, {}, "names no dataset: write dataset"),
     (GRID, {**XOR, "seed": 3}, "seed=3: the sweep's parameter 'seed' sets it too"),
     (GRID, {**XOR, "layers": 3}, "unknown parameter 'layers'"),

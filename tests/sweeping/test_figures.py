@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 import portable_bp as bp
 from portable_bp.sweeping import figures
 from portable_bp.sweeping.definition import read_definition
@@ -44,5 +46,37 @@ def test_one_parameter_has_no_heat_map_and_no_matplotlib_no_figure(tmp_path, mon
     assert figures.draw(results, DEFINITION, tmp_path) == []
 
 
-def test_a_band_runs_from_the_lowest_to_the_highest_of_the_runs_that_got_there():
-    assert figures.band([[1.0, 2.0, 3.0], [3.0, 6.0]]) == ([2.0, 4.0, 3.0], [1.0, 2.0, 3.0], [3.0, 6.0, 3.0])
+def test_a_band_runs_from_the_lowest_to_the_highest_and_ends_with_the_run_that_stops_first():
+    assert figures.band([[1.0, 2.0, 3.0], [3.0, 6.0]]) == ([2.0, 4.0], [1.0, 2.0], [3.0, 6.0])
+    assert figures.band([]) == ([], [], [])
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures of a sweep of iris, by their files' names."""
+    found = {}
+    monkeypatch.setattr(figures, "_write", lambda figure, path: found.update({path.name: figure}))
+
+    def call(folder, **lists):
+        given = {"method": "grid", "parameters": {name: {"values": values} for name, values in lists.items()}}
+        fixed = {"dataset": "iris", "epochs": 2, "optimizer": "sgd"}
+        results = bp.sweep(given, out=folder, **fixed)
+        figures.draw(results, read_definition(given, fixed), folder)
+        return found
+
+    return call
+
+
+def test_all_heat_maps_have_the_same_colours(drawn, tmp_path):
+    found = drawn(tmp_path, rate=[0.01, 0.1], hidden=["2", ""], bias=[True, False])
+    *panels, bar = found["heatmaps.png"].axes
+    assert len(panels) == 3
+    assert {panel.images[0].get_clim() for panel in panels} == {bar.get_ylim()}
+    assert [text.get_text() for text in panels[0].get_xticklabels()] == ["2", "none"]
+
+
+def test_curves_name_the_points_that_have_one(drawn, tmp_path):
+    axes = drawn(tmp_path / "some", rate=[0.01, 1e38])["curves.png"].axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["rate=0.01"]
+    assert axes.get_title().startswith("best points by training accuracy;")
+    assert drawn(tmp_path / "none", rate=[1e38])["curves.png"].axes[0].get_legend() is None

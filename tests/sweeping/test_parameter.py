@@ -82,6 +82,8 @@ def test_values_are_drawn_by_their_probabilities():
     [
         ({"value": 3}, [3]),
         ({"values": [3, 1, 2]}, [3, 1, 2]),
+        ({"values": (3, 1)}, [3, 1]),
+        ({"values": np.array([3, 1])}, [3, 1]),
         ({"min": 2, "max": 5}, [2, 3, 4, 5]),
         ({"distribution": "q_uniform", "min": 10, "max": 40, "q": 10}, [10, 20, 30, 40]),
     ],

@@ -11,7 +11,7 @@ ROW = {"run": 3, "rate": 0.123456, "status": "finished", "final_training_loss": 
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0.005, "5 ms"), (0.5, "0.5 s"), (119, "119 s"), (180, "3.0 min"), (7300, "2.0 hours"),
+    [(0.0002, "0.2 ms"), (0.05, "50 ms"), (0.5, "0.5 s"), (119, "119 s"), (180, "3.0 min"), (7300, "2.0 hours"),
      (86400 * 9000, "9,000 days")],
 )  # fmt: skip
 def test_times_are_said_in_the_unit_that_suits_them(seconds, said):

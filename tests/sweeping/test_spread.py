@@ -1,5 +1,6 @@
 """Runs spread over processes have the results, and the order, of runs one after the other."""
 
+import gc
 import sys
 
 import pytest
@@ -18,6 +19,15 @@ def test_processes_give_the_same_results_in_the_same_order():
         assert [epochs for _, epochs in expected] == [60, 5, 1]
         found = [(result.digest, len(result.history)) for result in results(POINTS, jobs=2, batch=batch)]
         assert found == expected
+
+
+def test_an_interrupted_sweep_in_processes_ends_without_joblibs_advice(recwarn):
+    points = [{**POINTS[0], "epochs": epochs} for epochs in (1, 200_000, 200_000)]
+    found = results(points, jobs=2, batch=False)
+    assert len(next(found).history) == 1
+    found.close()  # as where KeyboardInterrupt leaves the loop
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 @pytest.fixture
