@@ -33,7 +33,7 @@ class PlannedRun:
         size = self.recipe.batch_size
         return {"x": x, "y": y, "batch_size": size, "validation": validation, "measure_training": True}
 
-    def stopping(self) -> list[bp.Callback]:
+    def stopping(self) -> list[bp.EarlyStopping]:
         """What ends the training early."""
         recipe = self.recipe
         if recipe.patience is None:

@@ -33,6 +33,8 @@ class TrainingRun:
     part: str
     measured: dict[str, float]
     """Loss and accuracy of the network on ``part`` of the data."""
+    best_epoch: int | None = None
+    """The epoch whose parameters early stopping gave back."""
 
     @property
     def seconds(self) -> float:
@@ -65,9 +67,11 @@ class TrainingRun:
         epochs = "1 epoch" if len(self.history) == 1 else f"{len(self.history)} epochs"
         duration = f"{self.seconds:.1f} s" if self.seconds >= 0.1 else f"{1000 * self.seconds:.0f} ms"
         picture = [] if can_draw() else ["no curves.png: pip install 'portable-bp[plot]'"]
+        best = f"the network is that of epoch {self.best_epoch}, the best by {self.recipe.monitor.replace('_', ' ')}"
         return [
             f"{name} accuracy {100 * self.measured['accuracy']:.2f} %, after {epochs} in "
             f"{duration} of training on {self.net.backend.spec}",
+            *([best] if self.best_epoch else []),
             *picture,
             f"digest {self.digest}",
             f"results in {folder}",
@@ -103,12 +107,13 @@ def carry_out(
     ``resume`` is the checkpoint to go on from.
     """
     planned = plan(recipe, data or load(recipe.dataset, None if recipe.data is None else Path(recipe.data)))
-    net = planned.net
+    net, stopping = planned.net, planned.stopping()
     history = net.fit(
         **planned.arguments(), optimizer=recipe.make_optimizer(), epochs=recipe.epochs, progress=False,
-        callbacks=[*planned.stopping(), *([] if quiet else [_shown(recipe)]), *callbacks], resume=resume or False,
+        callbacks=[*stopping, *([] if quiet else [_shown(recipe)]), *callbacks], resume=resume or False,
     )  # fmt: skip
-    return TrainingRun(planned.recipe, net, history, planned.source.reported, planned.measured())
+    best = next((one.best_epoch for one in stopping), None)
+    return TrainingRun(planned.recipe, net, history, planned.source.reported, planned.measured(), best)
 
 
 def _shown(recipe: Recipe) -> bp.Callback:

@@ -212,6 +212,15 @@ def test_patience_stops_at_the_validation_sets_minimum_and_keeps_it(run, monkeyp
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_the_summary_says_which_epoch_s_network_was_kept(run):
+    options = ("--patience", "2", "--monitor", "training_loss", "--min-delta", "9", "--epochs", "40")
+    shown = run("train", "xor", *options, "--output", "o").stdout
+    assert "after 3 epochs" in shown
+    assert "\nthe network is that of epoch 1, the best by training loss\n" in shown
+    assert "the network is that of" not in run("train", "xor", "--epochs", "2", "--output", "p").stdout
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_patience_looks_at_what_is_monitored(run):
     options = ("--patience", "2", "--monitor", "training_accuracy", "--min-delta", "0.1", "--epochs", "400")
     report = json.loads(run("train", "xor", *options, "--output", "o", "--json").stdout)
