@@ -15,8 +15,8 @@ from portable_bp.sweeping.rows import TableRow
 class Told(Protocol):
     """Is told of each row."""
 
-    def __call__(self, row: TableRow) -> None:
-        """Show the row."""
+    def __call__(self, row: TableRow, behind: int = 0) -> None:
+        """Show the row; so many runs ``behind`` it have ended too."""
 
 
 @contextmanager
@@ -29,7 +29,11 @@ def bar(runs: int, done: int, names: list[str], metric: Metric) -> Iterator[Told
     console = Console(stderr=True)
     with Progress(*columns, TextColumn("{task.description}", markup=False), console=console, transient=True) as shown:
         task = shown.add_task("", total=runs, completed=done)
-        yield lambda row: shown.update(task, advance=1, description=describe(row, names, metric))
+
+        def told(row: TableRow, behind: int = 0) -> None:
+            shown.update(task, completed=row["run"] + behind, description=describe(row, names, metric))
+
+        yield told
 
 
 @contextmanager
@@ -37,9 +41,10 @@ def lines(runs: int, done: int, names: list[str], metric: Metric) -> Iterator[To
     """A line a run on stdout, with the time left."""
     started = perf_counter()
 
-    def told(row: TableRow) -> None:
-        left = (perf_counter() - started) * (runs - row["run"]) / (row["run"] - done)
-        end = f"  about {duration(left)} left" if row["run"] < runs else ""
+    def told(row: TableRow, behind: int = 0) -> None:
+        ended = row["run"] + behind
+        left = (perf_counter() - started) * (runs - ended) / (ended - done)
+        end = f"  about {duration(left)} left" if ended < runs else ""
         print(f"run {row['run']}/{runs}  {describe(row, names, metric)}{end}", flush=True)
 
     yield told
@@ -48,7 +53,7 @@ def lines(runs: int, done: int, names: list[str], metric: Metric) -> Iterator[To
 @contextmanager
 def silence(runs: int, done: int, names: list[str], metric: Metric) -> Iterator[Told]:
     """Nothing."""
-    yield lambda row: None
+    yield lambda row, behind=0: None
 
 
 def show_on_terminal() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from portable_bp.arguments import whole_number
 from portable_bp.errors import ConfigurationError
@@ -13,8 +14,10 @@ from portable_bp.sweeping.run import Result
 MOST_JOBS = 10_000
 
 
-def results(points: Sequence[Options], jobs: int = 1, *, batch: bool = True, done: int = 0) -> Iterator[Result]:
-    """Yield the results of all runs but the first ``done``, in the order of the points; each is all options of `train`.
+def results(points: Sequence[Options], jobs: int = 1, *, batch: bool = True, done: int = 0) -> Iterator[list[Result]]:
+    """Yield the results of all runs but the first ``done``, in the order of the points, as many at a time as are there.
+
+    A point is all options of `train`.
 
     This is the one place that decides how runs are carried out. With ``batch`` those that may be are trained together;
     with whom doesn't depend on what is done, since in native arithmetic the last bits may depend on the company: where
@@ -28,16 +31,16 @@ def results(points: Sequence[Options], jobs: int = 1, *, batch: bool = True, don
     return _in_order(range(done, len(points)), zip((numbers for numbers, _ in wanted), made, strict=True))
 
 
-def _in_order(numbers: range, batches: Iterable[tuple[list[int], list[Result]]]) -> Iterator[Result]:
+def _in_order(numbers: range, batches: Iterable[tuple[list[int], list[Result]]]) -> Iterator[list[Result]]:
     """The results of the runs of these ``numbers``, each as soon as those before it are there."""
     found: dict[int, Result] = {}
-    waiting = iter(numbers)
-    wanted = next(waiting, None)
+    wanted = numbers.start
     for own, made in batches:
         found.update(zip(own, made, strict=True))
-        while wanted in found:
-            yield found.pop(wanted)
-            wanted = next(waiting, None)
+        ready = list(takewhile(found.__contains__, range(wanted, numbers.stop)))
+        wanted += len(ready)
+        if ready:
+            yield [found.pop(number) for number in ready]
 
 
 def _carried_out(tasks: Sequence[Sequence[Options]], jobs: int) -> Iterator[list[Result]]:

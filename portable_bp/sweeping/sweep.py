@@ -98,13 +98,16 @@ class Sweep:
             if self.search.runs > MANY:
                 batched += self._ask(table, jobs, confirm, batch=batch)
             with progress(self.search.runs, len(table.rows), self._shown, self.metric) as told:
-                for row, together in self._added(table, jobs, batch=batch):
+                for row, together, behind in self._added(table, jobs, batch=batch):
                     batched += together > 1
-                    told(row)
+                    told(row, behind)
         return Results(table.rows, table.columns, self.names, self.metric, batched)
 
-    def _added(self, table: Table, jobs: int, *, batch: bool) -> Iterator[tuple[TableRow, int]]:
-        """The rows that are missing, as they come, each with the number of runs that were trained together with it."""
+    def _added(self, table: Table, jobs: int, *, batch: bool) -> Iterator[tuple[TableRow, int, int]]:
+        """The rows that are missing, as they come.
+
+        Each with the number of runs that were trained together with it, and of those behind it that have ended too.
+        """
         window = min(WINDOW, self.search.ahead)
         while len(table.rows) < self.search.runs:
             done = len(table.rows) % window
@@ -112,8 +115,9 @@ class Sweep:
             numbers = range(start, min(start + window, self.search.runs))
             points = [self.search.point(number, table.rows) for number in numbers]
             options = [self.definition.options(values) for values in points]
-            for result in results(options, jobs, batch=batch, done=done):
-                yield table.add(points[len(table.rows) - start], result), result.together
+            for some in results(options, jobs, batch=batch, done=done):
+                for behind, result in zip(reversed(range(len(some))), some, strict=True):
+                    yield table.add(points[len(table.rows) - start], result), result.together, behind
 
     def _ask(self, table: Table, jobs: int, confirm: Callable[[str], None], *, batch: bool) -> bool:
         """Do the first run, tell from it how long the others take, and let ``confirm`` stop the sweep.
@@ -122,7 +126,7 @@ class Sweep:
         """
         together = 1
         if not table.rows:
-            _, together = next(self._added(table, 1, batch=batch))
+            _, together, _ = next(self._added(table, 1, batch=batch))
         left = self.search.runs - len(table.rows)
         seconds = table.rows[0]["seconds"]
         confirm(

@@ -28,13 +28,14 @@ def file(tmp_path):
     return "grid.yaml"
 
 
-def test_a_sweep_prints_lines_and_a_summary_and_leaves_its_files(run, file, tmp_path):
-    outcome = run("sweep", file, "--dataset", "xor")
+@pytest.mark.parametrize("batch", [True, False])
+def test_a_sweep_prints_lines_and_a_summary_and_leaves_its_files(run, file, tmp_path, batch):
+    outcome = run("sweep", file, "--dataset", "xor", *([] if batch else ["--no-batch"]))
     assert (outcome.status, outcome.stderr) == (0, "")
     lines = outcome.stdout.splitlines()
     assert lines[0] == "ignored, for they are for Weights & Biases: program"
     assert lines[1].startswith("run 1/4  learning_rate=0.05 seed=0  training accuracy ")
-    assert lines[1].endswith(" left")
+    assert lines[1].endswith(" left") != batch, "where all are trained together all have ended"
     assert "mean training accuracy" in outcome.stdout
     assert lines[-1] == "results in sweeps/grid"
     assert {path.name for path in (tmp_path / "sweeps/grid").iterdir()} == {

@@ -33,6 +33,16 @@ def test_lines_say_the_number_and_the_time_left(capsys, monkeypatch):
     assert ends == ["  about 8.0 s left", "  about 3.0 s left", ""]
 
 
+def test_runs_that_ended_together_count_before_they_are_told(capsys, monkeypatch):
+    clock = iter([100.0, 104.0, 104.0, 110.0])
+    monkeypatch.setattr("portable_bp.sweeping.progress.perf_counter", lambda: next(clock))
+    with lines(6, 2, ["rate"], METRIC) as told:
+        for run, behind in ((3, 1), (4, 0), (5, 1)):
+            told({**ROW, "run": run}, behind)
+    ends = [line.split("1.5 s")[1] for line in capsys.readouterr().out.splitlines()]
+    assert ends == ["  about 4.0 s left", "  about 4.0 s left", ""]
+
+
 @pytest.mark.parametrize("kind", [bar, silence])
 def test_neither_bar_nor_silence_writes_to_stdout(kind, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes stderr for a terminal
