@@ -60,16 +60,18 @@ def test_every_optimizer_and_schedule_is_captured(gpu, rule, dtype):
     require_captured(gpu, step, state, (X.astype(dtype), LABELS), ORDER, dtype=dtype)
 
 
+def around(layer, shape, width):
+    """The layer between others, with so many inputs where it takes any number; first, where it takes images."""
+    if shape != (6,):
+        return [layer, bp.Dense(6, 4)]
+    n_in, n_out = (layer.n_in, layer.n_out) if isinstance(layer, bp.Dense) else (width, width)
+    return [bp.Dense(6, n_in), layer, bp.Dense(n_out, 4)]
+
+
 @pytest.mark.parametrize("width", [6, 40])
 @pytest.mark.parametrize(("layer", "shape"), LAYERS.values(), ids=LAYERS)
 def test_every_layer_is_captured_in_narrow_and_in_wide_kernels(gpu, layer, shape, width):
-    n_out = layer.n_out if isinstance(layer, bp.Dense) else width
-    layers = [bp.Dense(6, width), layer, bp.Dense(n_out, 4)]
-    if isinstance(layer, bp.Dense):
-        layers[0] = bp.Dense(6, layer.n_in)
-    if shape != (6,):
-        layers = [layer, bp.Dense(6, 4)]
-    step, state, _ = network_step(gpu, layers, bp.SoftmaxCrossEntropy(), bp.Adam())
+    step, state, _ = network_step(gpu, around(layer, shape, width), bp.SoftmaxCrossEntropy(), bp.Adam())
     require_captured(gpu, step, state, (X.reshape(12, *shape), LABELS), ORDER, ORDER[:2, :3])
 
 

@@ -14,7 +14,7 @@ import pytest
 from fake_cupy import bare
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_captured import AWKWARD, LABELS, ORDER, STATE, X, network_step
+from test_captured import AWKWARD, LABELS, ORDER, STATE, X, around, network_step
 from test_kernels import BINARY_CHOICE, NVCC, UNARY_CHOICE, random_step
 
 import portable_bp as bp
@@ -81,13 +81,7 @@ def test_every_optimizer_and_schedule_runs_in_one_kernel(gpu, rule):
 @pytest.mark.parametrize("width", [6, 40])
 @pytest.mark.parametrize(("layer", "shape"), LAYERS.values(), ids=LAYERS)
 def test_every_layer_runs_in_one_kernel(gpu, layer, shape, width):
-    n_out = layer.n_out if isinstance(layer, bp.Dense) else width
-    layers = [bp.Dense(6, width), layer, bp.Dense(n_out, 4)]
-    if isinstance(layer, bp.Dense):
-        layers[0] = bp.Dense(6, layer.n_in)
-    if shape != (6,):
-        layers = [layer, bp.Dense(6, 4)]
-    step, state, _ = network_step(gpu, layers, bp.SoftmaxCrossEntropy(), bp.Adam())
+    step, state, _ = network_step(gpu, around(layer, shape, width), bp.SoftmaxCrossEntropy(), bp.Adam())
     require_same(gpu, step, state, (X.reshape(12, *shape), LABELS), ORDER)
 
 

@@ -6,6 +6,7 @@ import fake_cupy
 import numpy as np
 import pytest
 from fake_cupy import bare
+from test_captured import around
 
 import portable_bp as bp
 from portable_bp.backend import Backend
@@ -82,9 +83,7 @@ def test_every_optimizer_and_schedule_is_done_by_threads(gpu, compared, alone, r
 @pytest.mark.parametrize(("layer", "shape"), LAYERS.values(), ids=LAYERS)
 def test_every_layer_is_done_by_threads(gpu, compared, alone, layer, shape, batch_size):
     alone(batch_size is None)
-    n_in, n_out = (layer.n_in, layer.n_out) if isinstance(layer, bp.Dense) else (6, 6)
-    layers = [bp.Dense(6, n_in), layer, bp.Dense(n_out, 4)] if shape == (6,) else [layer, bp.Dense(6, 4)]
-    made = networks(gpu, layers, dtype="float64", input_shape=(6,) if shape == (6,) else shape)
+    made = networks(gpu, around(layer, shape, 6), dtype="float64", input_shape=(6,) if shape == (6,) else shape)
     x = X if shape == (6,) else X.reshape(12, *shape)
     bp.fit_together(made, x, LABELS, optimizers=bp.Adam(), epochs=2, batch_size=batch_size)
     require_threads(compared, 1 if batch_size is None else 2)

@@ -81,11 +81,10 @@ class Product(Work):
 
 
 @dataclass(eq=False)
-class Extreme(Work):
-    """The largest or smallest numbers along an axis; ``group`` has the shape without it."""
+class Single(Work):
+    """A single operation."""
 
     node: Node = field(kw_only=True)
-    axis: int = field(kw_only=True)
 
     @property
     def nodes(self) -> list[Node]:
@@ -94,6 +93,13 @@ class Extreme(Work):
     @property
     def read(self) -> list[Node]:
         return self.node.inputs
+
+
+@dataclass(eq=False)
+class Extreme(Single):
+    """The largest or smallest numbers along an axis; ``group`` has the shape without it."""
+
+    axis: int = field(kw_only=True)
 
     @property
     def amount(self) -> int:
@@ -101,20 +107,11 @@ class Extreme(Work):
 
 
 @dataclass(eq=False)
-class Taken(Work):
+class Taken(Single):
     """Numbers of a table, by an array of indices."""
 
-    node: Node = field(kw_only=True)
     table: Any = field(kw_only=True)
     index: Node = field(kw_only=True)
-
-    @property
-    def nodes(self) -> list[Node]:
-        return [self.node]
-
-    @property
-    def read(self) -> list[Node]:
-        return self.node.inputs
 
 
 def makers(some: Sequence[Work]) -> Mapping[Node, list[Work]]:
